@@ -1,0 +1,47 @@
+"""Losses for Keras 3: build, check, look, run.
+
+`import lossmith` imports neither Keras nor a backend: names are loaded when they are used. Where
+Keras is there already, the losses are loaded at once, so that saved models find them.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+__version__ = "0.1.0.dev0"
+
+_PLACES = {
+    "Loss": "lossmith.losses",
+    "LossmithError": "lossmith.messages",
+    "Model": "lossmith.model",
+    "Objective": "lossmith.losses",
+    "adjust": "lossmith.parts.adjust",
+    "errors": "lossmith.parts.errors",
+    "loss": "lossmith.losses",
+    "masks": "lossmith.parts.masks",
+    "ops": "lossmith.core.ops",
+    "select": "lossmith.parts.select",
+    "weights": "lossmith.parts.weights",
+}
+
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+    module = importlib.import_module(_PLACES[name])
+    found = module if _PLACES[name].endswith(f".{name}") else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)
+
+
+if "keras" in sys.modules:
+    for _place in sorted(set(_PLACES.values())):
+        importlib.import_module(_place)

@@ -1,0 +1,11 @@
+"""The only room that names a framework: the few things `keras.ops` has no word for."""
+
+from lossmith.backend._host import (
+    all_replicas,
+    hold_shape,
+    keras_mask,
+    replica_share,
+    with_rank,
+)
+
+__all__ = ["all_replicas", "hold_shape", "keras_mask", "replica_share", "with_rank"]

@@ -1,0 +1,73 @@
+"""Keras' automatic mask, and what only TensorFlow has: dynamic shapes and replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+Tensor = Any
+
+
+def keras_mask(x: Tensor) -> Tensor | None:
+    """Return the mask that Keras' layers attached to `x`, or None.
+
+    The one use of Keras' private interface: there is no public way to read it.
+    """
+    from keras.src.backend import get_keras_mask
+
+    return get_keras_mask(x)
+
+
+def with_rank(x: Tensor, rank: int) -> Tensor:
+    """Give a TensorFlow tensor of unknown rank the rank that the axes state."""
+    if _is_graph_tensor(x) and x.shape.rank is None:
+        import tensorflow as tf
+
+        return tf.ensure_shape(x, [None] * rank)
+    return x
+
+
+def hold_shape(x: Tensor, sizes: Sequence[Any], message: str) -> Tensor:
+    """Return `x`, stopping the run where sizes unknown while tracing turn out unequal.
+
+    Only TensorFlow's graphs have such sizes. The reshape keeps the guarantee where XLA
+    drops assertions.
+    """
+    if not _is_graph_tensor(x):
+        return x
+    import tensorflow as tf
+
+    equal = tf.debugging.assert_equal(tf.shape(x), tf.stack(list(sizes)), message=message)
+    with tf.control_dependencies([equal] if equal is not None else []):
+        return tf.reshape(x, sizes)
+
+
+def all_replicas(count: Tensor) -> Tensor:
+    """Sum a count over the replicas of `tf.distribute`; elsewhere return it as it is."""
+    if keras.backend.backend() != "tensorflow":
+        return count
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return count
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+
+
+def replica_share(value: Tensor) -> Tensor:
+    """Divide a value that every replica computes alike, so that their gradients add up to it."""
+    if keras.backend.backend() != "tensorflow":
+        return value
+    import tensorflow as tf
+
+    return value / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _is_graph_tensor(x: Tensor) -> bool:
+    if keras.backend.backend() != "tensorflow" or isinstance(x, keras.KerasTensor):
+        return False
+    import tensorflow as tf
+
+    return tf.is_tensor(x)

@@ -1,0 +1,1 @@
+"""The contract: notation, axes, elements, sources, the pipeline. Knows no single part."""

@@ -1,0 +1,195 @@
+"""The one way through the code: sources, axes, select, adjust, mask, error, weight, reduce."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce as fold
+from typing import Any
+
+import keras
+from keras import ops
+
+from lossmith.core.axes import (
+    Named,
+    Tensor,
+    axes_text,
+    bind,
+    combine,
+    is_integer,
+    merged,
+    named,
+)
+from lossmith.core.context import Context
+from lossmith.core.elements import Elements, Ratio
+from lossmith.core.evaluate import evaluate, guard, outer
+from lossmith.core.kinds import Adjust, Error, Mask, Select, Weight
+from lossmith.core.layout import default_axes
+from lossmith.core.notation import Axes
+from lossmith.core.reduce import Reduction
+from lossmith.core.sources import Sources
+from lossmith.messages import ShapeError
+
+_AUTOMATIC = "sample_weight"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything a loss is, apart from its name.
+
+    Attributes:
+        error: The error function.
+        axes: The axes of the inputs; None: equal shapes.
+        of: The sources of the inputs, the prediction last.
+        select: Choices of positions.
+        adjust: Changes of the prediction.
+        mask: Which positions count, besides Keras' automatic mask.
+        weights: How much they count, besides Keras' sample weights.
+        reduce: How elements become a number.
+        dtype: What to compute in; None: the prediction's dtype, at least float32.
+    """
+
+    error: Error
+    axes: Axes | None
+    of: tuple[str, ...]
+    select: tuple[Select, ...]
+    adjust: tuple[Adjust, ...]
+    mask: Mask | None
+    weights: tuple[Weight, ...]
+    reduce: Reduction
+    dtype: str | None
+
+    def ratio(self, sources: Sources) -> Ratio:
+        """Return the reduced loss before its division."""
+        return self.reduce(self.elements(sources))
+
+    def elements(self, sources: Sources) -> Elements:
+        """Return the un-reduced loss.
+
+        Raises:
+            LossmithError: Where tensors do not line up, or one is not there.
+        """
+        context = self._open(sources)
+        axes = self._element_axes(context)
+        mask = self._mask(context, axes)
+        safe = self._safe(context, mask, axes)
+        scales = [self._weight(w(safe), context, mask, axes) for w in self.weights if w.inside]
+        weights = [self._weight(w(safe), context, mask, axes) for w in self.weights if not w.inside]
+        if sources.sample_weight is not None:
+            given = context.leading_field(sources.tensor(_AUTOMATIC), _AUTOMATIC)
+            weights.append(self._weight(given, context, mask, axes))
+        sizes = _sizes(context.inputs.values(), context.sizes)
+        selected = context.replace(sizes=sizes)
+        values = evaluate(self.error, selected, axes, mask, tuple(scales))
+        counted = None if mask is None else outer(mask, axes)
+        return Elements(values, counted, tuple(weights), sizes)
+
+    def _open(self, sources: Sources) -> Context:
+        tensors = {source: sources.tensor(source) for source in self.of}
+        axes = self.axes or default_axes(self.error, tensors)
+        given = {
+            source: named(tensor, written, source)
+            for (source, tensor), written in zip(tensors.items(), axes.inputs, strict=True)
+        }
+        given, sizes = bind(given)
+        prediction = given[self.of[-1]]
+        consumed = axes.consumed
+        context = Context(
+            sources=sources,
+            given=given,
+            inputs=given,
+            leading=tuple(name for name in prediction.axes if name not in consumed),
+            consumed=consumed,
+            components=() if self.error.flattens else consumed,
+            sizes=sizes,
+            dtype=self.dtype or _at_least_float32(prediction.value),
+        )
+        return self._prepared(context)
+
+    def _prepared(self, context: Context) -> Context:
+        for part in self.select:
+            context = context.replace(select=_then(context.select, part, context))
+        inputs = {
+            source: context.select(tensor).map(self._cast(context.dtype))
+            for source, tensor in context.given.items()
+        }
+        for part in self.adjust:
+            inputs[self.of[-1]] = inputs[self.of[-1]].map(part)
+        return context.replace(inputs=inputs)
+
+    def _cast(self, dtype: str) -> Callable[[Tensor], Tensor]:
+        def cast(x: Tensor) -> Tensor:
+            return x if self.error.integer_targets and is_integer(x) else ops.cast(x, dtype)
+
+        return cast
+
+    def _element_axes(self, context: Context) -> tuple[str, ...]:
+        order = [context.prediction, *context.inputs.values()]
+        kept = [tuple(n for n in x.axes if n not in context.consumed) for x in order]
+        axes = merged(*kept)
+        if self.axes is None or self.axes.result is None:
+            return axes
+        return tuple(name for name in self.axes.result.items if name in axes)
+
+    def _mask(self, context: Context, axes: tuple[str, ...]) -> Named | None:
+        asked = self.mask.parts if self.mask else ()
+        masks = [self.mask(context)] if self.mask else []
+        automatic = context.sources.keras_mask(self.of[-1])
+        if automatic is not None and not any(mask.automatic for mask in asked):
+            masks.append(context.leading_field(automatic, "Keras' mask"))
+        for mask in masks:
+            _check_known(mask, (*axes, *context.consumed), "the mask")
+        return fold(lambda a, b: combine(ops.logical_and, a, b), masks) if masks else None
+
+    def _safe(self, context: Context, mask: Named | None, axes: tuple[str, ...]) -> Context:
+        if mask is None or not self.weights:
+            return context
+        return context.replace(inputs=guard(context, mask, self.error, axes))
+
+    def _weight(
+        self, weight: Named, context: Context, mask: Named | None, axes: tuple[str, ...]
+    ) -> Named:
+        _check_known(weight, axes, "a weight")
+        weight = weight.map(lambda x: ops.stop_gradient(ops.cast(x, context.dtype)))
+        if mask is None:
+            return weight
+        counted = outer(mask, weight.axes)
+        return combine(lambda m, w: ops.where(m, w, ops.zeros_like(w)), counted, weight)
+
+
+def _then(
+    select: Callable[[Named], Named], part: Select, context: Context
+) -> Callable[[Named], Named]:
+    axis = context.axis(part.axis_of(context.given_prediction.axes, context.consumed))
+
+    def selected(x: Named) -> Named:
+        x = select(x)
+        return part(x, axis, context) if axis in x.axes else x
+
+    return selected
+
+
+def _sizes(tensors: Iterable[Named], before: dict[str, Any]) -> dict[str, Any]:
+    sizes = dict(before)
+    for tensor in tensors:
+        for name, size, shape in zip(
+            tensor.axes, tensor.value.shape, ops.shape(tensor.value), strict=True
+        ):
+            sizes[name] = size if size is not None else shape
+    return sizes
+
+
+def _check_known(x: Named, axes: tuple[str, ...], what: str) -> None:
+    unknown = [name for name in x.axes if name not in axes]
+    if unknown:
+        raise ShapeError(
+            f"{what} has an axis that the elements do not have",
+            got=f"{what} over {axes_text(x.axes)}",
+            expected=f"some or all of {axes_text(axes)}",
+            fix=f"take {axes_text(unknown)} out of it, or put it into the axes of the loss",
+        )
+
+
+def _at_least_float32(prediction: Tensor) -> str:
+    dtype = keras.backend.standardize_dtype(prediction.dtype)
+    return "float64" if dtype == "float64" else "float32"

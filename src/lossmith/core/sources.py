@@ -1,0 +1,107 @@
+"""Where tensors come from: names such as `"y"`, `"y:lengths"`, `"output:head"`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keras import ops
+
+from lossmith import backend
+from lossmith.core.axes import Tensor
+from lossmith.messages import SourceError, closest, listed
+
+KINDS = ("y", "x", "output", "sample_weight")
+
+
+def check_source(source: str) -> str:
+    """Return `source` if it is the name of a source.
+
+    Raises:
+        SourceError: Otherwise.
+    """
+    if source.partition(":")[0] not in KINDS or source.endswith(":"):
+        raise SourceError(
+            "a source has an unknown name",
+            got=repr(source),
+            expected=f"one of {listed(KINDS)}, or a field of one, as in 'y:lengths'",
+            fix=f"write {closest(source, KINDS)[0]!r}, or name a field after a colon",
+        )
+    return source
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The tensors of one step, by name.
+
+    Attributes:
+        y: The targets: a tensor, or a dict or tuple of fields. `"y"` is then its entry `"y"`.
+        output: The model's output: a tensor, or a dict or tuple of outputs.
+        x: The model's inputs; None where a loss is called without a model.
+        sample_weight: Keras' sample weights, or None.
+    """
+
+    y: Any
+    output: Any
+    x: Any = None
+    sample_weight: Any = None
+
+    def raw(self, source: str) -> Any:
+        """Return what the user gave under a name, as given.
+
+        Raises:
+            SourceError: If there is nothing under that name.
+        """
+        kind, _, field = source.partition(":")
+        given = getattr(self, kind)
+        if given is None:
+            raise _absent(kind, source)
+        if isinstance(given, Mapping):
+            fields = dict(given)
+        elif isinstance(given, tuple):
+            fields = {str(place): item for place, item in enumerate(given)}
+        elif field:
+            raise SourceError(
+                f"{kind!r} has no fields",
+                got=f"{source!r} with {kind!r} a single tensor",
+                expected=f"{kind!r} as a dict with a field {field!r}",
+                fix=f"give {kind}={{{kind!r}: ..., {field!r}: ...}} in lm.Model's fit, or call "
+                "the loss with such a dict",
+            )
+        else:
+            return given
+        if (field or kind) not in fields:
+            near = closest(field or kind, fields)
+            raise SourceError(
+                f"{kind!r} has no field {field or kind!r}",
+                got=f"{source!r}",
+                expected=f"one of its fields: {listed(near)}",
+                fix=f'write "{kind}:{near[0]}"' if near else f"give {kind!r} that field",
+            )
+        return fields[field or kind]
+
+    def tensor(self, source: str) -> Tensor:
+        """Return the tensor under a name; integers stay integers."""
+        return ops.convert_to_tensor(self.raw(source))
+
+    def keras_mask(self, source: str) -> Tensor | None:
+        """Return Keras' automatic mask of a tensor, or None."""
+        mask = backend.keras_mask(self.raw(source))
+        return None if mask is None else ops.cast(mask, "bool")
+
+
+def _absent(kind: str, source: str) -> SourceError:
+    if kind == "x":
+        return SourceError(
+            "this loss needs a model that hands it the inputs",
+            got=f"{source!r} without a model",
+            expected="a loss that is compiled into an lm.Model",
+            fix="build lm.Model(inputs, outputs) instead of keras.Model(inputs, outputs)",
+        )
+    return SourceError(
+        f"there is no {kind!r} in this step",
+        got=f"{source!r}",
+        expected=f"{kind!r} given to fit or to the loss",
+        fix=f"give {kind!r}, or leave it out of the loss",
+    )

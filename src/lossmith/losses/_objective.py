@@ -1,0 +1,172 @@
+"""Sums of losses: named terms, each with a factor and a divisor of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+
+from lossmith.core.axes import Tensor
+from lossmith.core.elements import Ratio
+from lossmith.core.part import number
+from lossmith.core.sources import Sources
+from lossmith.messages import ArgumentError, listed
+
+
+@dataclass(frozen=True)
+class NamedRatio:
+    """A term of one step: its name, its factor in the total, its sum and count."""
+
+    name: str
+    factor: float
+    ratio: Ratio
+
+    @property
+    def value(self) -> Tensor:
+        """What the term adds to the total."""
+        return self.ratio.value if self.factor == 1 else self.factor * self.ratio.value
+
+
+class Term(keras.losses.Loss):
+    """A Keras loss that is computed from sources, and adds up with others."""
+
+    def ratios(self, sources: Sources) -> list[NamedRatio]:
+        """Return every term before its division."""
+        raise NotImplementedError
+
+    def total(self, sources: Sources) -> Tensor:
+        """Return the sum of all terms, each divided by its own count."""
+        first, *others = (term.value for term in self.ratios(sources))
+        return sum(others, start=first)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """Return the loss.
+
+        Args:
+            y_true: The targets, or a dict of fields such as `{"y": ..., "lengths": ...}`.
+            y_pred: The prediction, or a dict of outputs.
+            sample_weight: Weights over the leading axes of the prediction: `(B,)`, `(B, 1)`,
+                `(B, T)` or `(B, T, 1)`.
+
+        Raises:
+            LossmithError: Where the tensors do not line up, or one is not there.
+        """
+        return self.total(Sources(y_true, y_pred, sample_weight=sample_weight))
+
+    def __mul__(self, factor: float) -> Objective:
+        """Weigh the loss inside a sum."""
+        factor = number(factor, "factor")
+        terms = _terms(self)
+        return Objective(
+            [term for _, _, term in terms],
+            factors=[factor * own for _, own, _ in terms],
+            names=[name for name, _, _ in terms],
+        )
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: object) -> Objective:
+        """Add another loss as a term of its own."""
+        if not isinstance(other, Term):
+            raise ArgumentError(
+                "only losses of lossmith add up",
+                got=f"a {type(other).__name__}",
+                expected="an lm.Loss on both sides",
+                fix='put lm.Loss around it, as in loss + 0.1 * lm.Loss("mae")',
+            )
+        terms = [*_terms(self), *_terms(other)]
+        return Objective(
+            [term for _, _, term in terms],
+            factors=[factor for _, factor, _ in terms],
+            names=_distinct([name for name, _, _ in terms]),
+        )
+
+
+@keras.saving.register_keras_serializable("lossmith")
+class Objective(Term):
+    """A weighted sum of named losses. Written as `a + 0.1 * b`.
+
+    Each term divides by its own count. Inside `lm.Model` each is logged under its name.
+
+    Args:
+        terms: The losses.
+        factors: Their factors in the sum; None: all 1.
+        names: Their names; None: their own, numbered where two are alike.
+        name: The name of the sum.
+
+    Raises:
+        ArgumentError: If the lists are not equally long, or two names are alike.
+
+    Example:
+        >>> import lossmith as lm
+        >>> total = lm.Loss("mse", "b, b") + 0.5 * lm.Loss("mae", "b, b")
+        >>> float(total([0.0], [2.0]))
+        5.0
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[Any],
+        factors: Sequence[float] | None = None,
+        names: Sequence[str] | None = None,
+        name: str = "objective",
+    ) -> None:
+        super().__init__(name=name)
+        self.terms = tuple(terms)
+        self.factors = tuple(factors or [1.0] * len(self.terms))
+        self.names = tuple(names or _distinct([term.name for term in self.terms]))
+        lengths = {len(self.terms), len(self.factors), len(self.names), len(set(self.names))}
+        if len(lengths) > 1 or not self.terms:
+            raise ArgumentError(
+                "an objective needs one factor and one name of its own for each term",
+                got=f"{len(self.terms)} terms, factors {self.factors}, names {listed(self.names)}",
+                expected="lists of one length, without equal names",
+                fix='give each loss a name, as in lm.Loss("mse", name="reconstruction")',
+            )
+
+    def ratios(self, sources: Sources) -> list[NamedRatio]:
+        """Return every term before its division."""
+        return [
+            NamedRatio(name, factor, term.pipeline.ratio(sources))
+            for name, factor, term in _terms(self)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs to build an equal objective."""
+        return {
+            "terms": [keras.saving.serialize_keras_object(term) for term in self.terms],
+            "factors": list(self.factors),
+            "names": list(self.names),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the objective again."""
+        terms = [keras.saving.deserialize_keras_object(term) for term in config["terms"]]
+        return cls(**{**config, "terms": terms})
+
+    def __repr__(self) -> str:
+        """Write it as a sum."""
+        rows = zip(self.factors, self.terms, strict=True)
+        return " + ".join(f"{f:g} * {t!r}" if f != 1 else repr(t) for f, t in rows)
+
+
+def _terms(loss: Any) -> list[tuple[str, float, Any]]:
+    if isinstance(loss, Objective):
+        return list(zip(loss.names, loss.factors, loss.terms, strict=True))
+    return [(loss.name, 1.0, loss)]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number_of = 2
+        candidate = name
+        while candidate in found:
+            candidate = f"{name}_{number_of}"
+            number_of += 1
+        found.append(candidate)
+    return found

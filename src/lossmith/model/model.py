@@ -1,0 +1,140 @@
+"""`lm.Model`: a Keras model whose losses get named sources, and log exact epoch values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from lossmith import backend
+from lossmith.core.axes import Tensor
+from lossmith.core.sources import Sources
+from lossmith.losses._objective import Objective, Term
+from lossmith.messages import ArgumentError
+from lossmith.model._ratios import TermLog
+
+
+@keras.saving.register_keras_serializable("lossmith")
+class Model(keras.Model):
+    """A functional Keras model that hands its losses everything they name.
+
+    `y` may be a dict of fields. A loss of lossmith in `compile` then finds its sources: `"y"`,
+    `"y:lengths"`, `"x"`, `"x:mask"`, `"output"`, `"output:name"` and `"sample_weight"`. Plain
+    metrics get the field `"y"`. Every term is logged under its name, from sums and counts, so
+    that its epoch value is that of the whole data whatever the batch size; `loss` is the
+    sum of these terms and of the model's other losses, such as regularisers.
+
+    With any other Keras loss it is a `keras.Model`.
+
+    Args:
+        inputs: As for `keras.Model`.
+        outputs: As for `keras.Model`.
+
+    Raises:
+        ArgumentError: At `compile`, if a loss of lossmith stands inside a list or dict.
+
+    Example:
+        >>> import keras, numpy as np, lossmith as lm
+        >>> x = keras.Input((None, 1))
+        >>> model = lm.Model(x, keras.layers.Dense(1, kernel_initializer="zeros")(x))
+        >>> loss = lm.Loss("mse", "b t f, b t f", mask=lm.masks.Lengths("y:lengths"))
+        >>> model.compile(loss=loss)
+        >>> y = {"y": np.ones((2, 3, 1)), "lengths": np.array([1, 3])}
+        >>> logs = model.evaluate(np.ones((2, 3, 1)), y, return_dict=True, verbose=0)
+        >>> {name: float(value) for name, value in logs.items()}
+        {'loss': 1.0, 'mse': 1.0}
+    """
+
+    # Keras builds a saved functional model again only where these are the parameters' names.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._term_log: TermLog | None = None
+
+    def compile(self, *args: Any, loss: Any = None, **kwargs: Any) -> None:
+        """Configure training as `keras.Model.compile` does.
+
+        Args:
+            *args: As for Keras: the optimizer.
+            loss: An `lm.Loss`, a sum of these, or any loss of Keras.
+            **kwargs: As for Keras.
+        """
+        if args[1:]:
+            loss, args = args[1], (args[0], *args[2:])
+        nested = loss is not None and not isinstance(loss, (str, keras.losses.Loss))
+        if nested and any(isinstance(item, Term) for item in keras.tree.flatten(loss)):
+            raise ArgumentError(
+                "an lm.Model takes one loss for all outputs",
+                got=f"a {type(loss).__name__} of losses",
+                expected="one lm.Loss, or a sum",
+                fix='write lm.Loss("mse", of=("y:a", "output:a")) + '
+                'lm.Loss("mae", of=("y:b", "output:b"))',
+            )
+        self._term_log = None
+        super().compile(*args, loss=loss, **kwargs)
+        if isinstance(loss, Term):
+            whole = loss if isinstance(loss, Objective) else Objective([loss])
+            self._term_log = TermLog(whole.names, whole.factors)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Configure training as it was when the model was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the total of all terms and of the model's other losses."""
+        if self._term_log is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        inputs = [tensor.name for tensor in keras.tree.flatten(self.inputs)]
+        sources = Sources(
+            y=y,
+            output=_by_name(y_pred, self.output_names),
+            x=_by_name(x, inputs),
+            sample_weight=sample_weight,
+        )
+        terms = self.loss.ratios(sources)
+        for metric, term in zip(self._term_log.terms, terms, strict=True):
+            metric.update_state(term.ratio)
+        first, *others = (term.value for term in terms)
+        total = sum(others, start=first)
+        if self.losses:
+            rest = sum(ops.cast(ops.sum(loss), total.dtype) for loss in self.losses)
+            self._term_log.rest.update_state(rest)
+            total = total + backend.replica_share(rest)
+        return total
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Tensor]:
+        """Update the compiled metrics, which see the field `"y"` where `y` is a dict of fields."""
+        fields = self._term_log is not None and isinstance(y, Mapping) and "y" in y
+        return super().compute_metrics(x, y["y"] if fields else y, y_pred, sample_weight)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """All metrics, the terms' sums and counts among them."""
+        log = self.__dict__.get("_term_log")
+        return [*super().metrics, *(log.metrics if log else [])]
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """Return the logs of an epoch so far, the terms from their sums and counts."""
+        results = super().get_metrics_result()
+        if self._term_log is None:
+            return results
+        own = self._term_log.logs()
+        del results["rest"]
+        return {**results, **own}
+
+
+def _by_name(tensors: Any, names: list[str]) -> Any:
+    several = isinstance(tensors, (list, tuple))
+    return dict(zip(names, tensors, strict=True)) if several else tensors

@@ -1,0 +1,1 @@
+"""Parts that a loss is put together from: one file a kind."""
