@@ -6,7 +6,20 @@ Keras is there already, the losses are loaded at once, so that saved models find
 
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossmith.core import ops as ops
+    from lossmith.losses import Loss as Loss
+    from lossmith.losses import Objective as Objective
+    from lossmith.losses import loss as loss
+    from lossmith.messages import LossmithError as LossmithError
+    from lossmith.model import Model as Model
+    from lossmith.parts import adjust as adjust
+    from lossmith.parts import errors as errors
+    from lossmith.parts import masks as masks
+    from lossmith.parts import select as select
+    from lossmith.parts import weights as weights
 
 __version__ = "0.1.0.dev0"
 
@@ -24,7 +37,20 @@ _PLACES = {
     "weights": "lossmith.parts.weights",
 }
 
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+__all__ = [
+    "Loss",
+    "LossmithError",
+    "Model",
+    "Objective",
+    "__version__",
+    "adjust",
+    "errors",
+    "loss",
+    "masks",
+    "ops",
+    "select",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> Any:

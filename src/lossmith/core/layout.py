@@ -142,5 +142,3 @@ def _amount(wanted: range) -> str:
 
 def _name(error: Error) -> str:
     return snake_case(type(error).__name__)
-
-

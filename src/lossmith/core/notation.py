@@ -111,7 +111,7 @@ def _tokens(part: str, text: str) -> list[str]:
         token = _TOKEN.match(part, place)
         if token is None:
             raise NotationError(
-                f"the axes have {part[place:].split()[0]!r}, which is not an axis",
+                f"the axes have {part[place:].split(maxsplit=1)[0]!r}, which is not an axis",
                 got=repr(text),
                 expected='names, 1, ... and [ ], with "," between tensors',
                 fix='give each axis a name, as in "b t [c]"; lengths are read from the tensors',

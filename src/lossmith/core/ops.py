@@ -63,7 +63,8 @@ def safe_where(
     Example:
         >>> import keras, lossmith as lm
         >>> x = keras.ops.convert_to_tensor([1.0, -1.0])
-        >>> keras.ops.convert_to_numpy(lm.ops.safe_where(x > 0, keras.ops.log, x, fill=1.0)).tolist()
+        >>> y = lm.ops.safe_where(x > 0, keras.ops.log, x, fill=1.0)
+        >>> keras.ops.convert_to_numpy(y).tolist()
         [0.0, 0.0]
     """
     mask = ops.convert_to_tensor(mask, "bool")

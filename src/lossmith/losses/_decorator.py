@@ -49,7 +49,8 @@ def loss(
     def decorate(function: Callable[..., Any]) -> Loss:
         name = arguments.get("name") or function_name(function)
         _register(function, name)
-        return Loss(Function(function, fill=fill), axes, **{**arguments, "name": name})
+        named: dict[str, Any] = {**arguments, "name": name}
+        return Loss(Function(function, fill=fill), axes, **named)
 
     return decorate
 

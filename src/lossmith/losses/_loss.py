@@ -143,10 +143,7 @@ class Loss(Term):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the loss again."""
         return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value)
-                for name, value in config.items()
-            }
+            **{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()}
         )
 
     def __eq__(self, other: object) -> bool:
@@ -226,5 +223,3 @@ def _selected(pipeline: Pipeline, axes: Axes) -> int:
     names, consumed = axes.inputs[-1].names, axes.consumed
     gone = {s.axis_of(names, consumed) for s in pipeline.select if not s.keeps and names}
     return len(gone & set(consumed))
-
-

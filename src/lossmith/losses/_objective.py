@@ -146,7 +146,7 @@ class Objective(Term):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the objective again."""
         terms = [keras.saving.deserialize_keras_object(term) for term in config["terms"]]
-        return cls(**{**config, "terms": terms})
+        return cls(terms, config["factors"], config["names"], config["name"])
 
     def __repr__(self) -> str:
         """Write it as a sum."""

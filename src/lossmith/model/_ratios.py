@@ -36,8 +36,9 @@ class RatioMetric(keras.metrics.Metric):
 
 
 class TermLog:
-    """The metrics of one compiled objective. Not a Keras object, so that a model that is
-    compiled again does not keep the metrics of the time before.
+    """The metrics of one compiled objective.
+
+    Not a Keras object, so that a model compiled again does not keep the metrics of before.
 
     Args:
         names: The names of the terms.

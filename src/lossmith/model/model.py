@@ -89,7 +89,7 @@ class Model(keras.Model):
         y: Any = None,
         y_pred: Any = None,
         sample_weight: Any = None,
-        training: bool = True,
+        training: Any = True,  # noqa: FBT002 - Keras' signature
     ) -> Tensor:
         """Return the total of all terms and of the model's other losses."""
         if self._term_log is None:

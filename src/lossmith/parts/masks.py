@@ -238,9 +238,7 @@ class SampleWeight(Mask):
         2.0
     """
 
-    EXAMPLES = (
-        Example([3.0, 3.0], [1.0, float("nan")], [2.0, 0.0], sample_weight=[1.0, 0.0]),
-    )
+    EXAMPLES = (Example([3.0, 3.0], [1.0, float("nan")], [2.0, 0.0], sample_weight=[1.0, 0.0]),)
 
     def __call__(self, context: Context) -> Named:
         weight = context.sources.tensor("sample_weight")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from lossmith.core.axes import Named, Tensor
@@ -199,7 +198,11 @@ class ByElement(Weight):
     axes: str
     EXAMPLES = (
         Example(
-            [[1.0, 1.0]], [[0.0, 0.0]], [[1.0, 3.0]], {"values": [1.0, 3.0], "axes": "k"}, "b k, b k"
+            [[1.0, 1.0]],
+            [[0.0, 0.0]],
+            [[1.0, 3.0]],
+            {"values": [1.0, 3.0], "axes": "k"},
+            "b k, b k",
         ),
         Example(
             [[3.0, 3.0]],

@@ -1,0 +1,73 @@
+"""The run: the same model trained twice, and what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from rich.progress import Progress
+
+from lossmith.demos.g2p import report
+from lossmith.demos.g2p.data import Corpus, Lexicon, encode, read_lexicon, split
+from lossmith.demos.g2p.losses import hand_written, ours
+from lossmith.demos.g2p.model import build, greedy
+from lossmith.demos.g2p.outcome import OURS, THEIRS, Outcome, Result, Settings
+from lossmith.demos.g2p.scores import HeldOut, padding_effect, score
+from lossmith.demos.output import Output
+from lossmith.demos.training import Batches, new_progress, train
+
+Loss = Callable[[Any, Any], Any]
+
+
+def run(settings: Settings, output: Output) -> None:
+    """Train twice, print what came out, and write it if there is somewhere to write to."""
+    result = experiment(settings)
+    report.show(result)
+    if output:
+        output.write(report.as_dict(result), report.curves(result))
+
+
+def experiment(settings: Settings) -> Result:
+    """Train the same model with both losses and measure it on held-out words."""
+    start = time.perf_counter()
+    lexicon = read_lexicon()
+    drawn = split(lexicon, settings.words, settings.held_out, settings.seed)
+    corpus, held_out = (encode(lexicon, words) for words in drawn)
+    report.introduce(settings)
+    losses: dict[str, Loss] = {THEIRS: hand_written, OURS: ours()}
+    models = {name: _compiled(lexicon, settings, loss) for name, loss in losses.items()}
+    with new_progress() as progress:
+        outcomes = {
+            name: _outcome(name, model, lexicon, corpus, held_out, settings, progress)
+            for name, model in models.items()
+        }
+    padding = padding_effect(models[OURS], held_out, losses)
+    seconds = time.perf_counter() - start
+    return Result(settings, lexicon, held_out, outcomes, padding, seconds)
+
+
+def _compiled(lexicon: Lexicon, settings: Settings, loss: Loss) -> keras.Model:
+    model = build(lexicon.phonemes, settings.units, settings.seed)
+    steps = settings.epochs * max(1, settings.words // settings.batch)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    return model
+
+
+def _outcome(
+    name: str,
+    model: keras.Model,
+    lexicon: Lexicon,
+    corpus: Corpus,
+    held_out: Corpus,
+    settings: Settings,
+    progress: Progress,
+) -> Outcome:
+    batches = Batches((corpus.inputs, corpus.wanted), settings.batch, settings.seed)
+    watch = HeldOut(held_out)
+    trained = train(model, batches, settings.epochs, name, progress, watch)
+    rows = greedy(model, held_out.spelling).tolist()
+    written = [lexicon.phonemes.decode(row) for row in rows]
+    return Outcome(trained, watch.nats, written, score(lexicon, held_out.words, written))
