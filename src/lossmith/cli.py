@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,11 +124,17 @@ def _prepared(
 
 
 @contextmanager
-def _interruptible(output: Output) -> Iterator[None]:
-    """End with one line after Ctrl-C, which says what was written."""
+def _interruptible(output: Output) -> Generator[None]:
+    """End with one line after Ctrl-C, which says what was written.
+
+    The process ends at once, without the interpreter's own goodbye: a framework that is still
+    compiling in another thread does not survive that, and the line would end in a crash.
+    """
     try:
         yield
     except KeyboardInterrupt:
         written = ", ".join(str(path) for path in output.written) or "nothing"
         click.echo(f"stopped; {written} was written", err=True)
-        click.get_current_context().exit(INTERRUPTED)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

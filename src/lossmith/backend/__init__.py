@@ -4,8 +4,16 @@ from lossmith.backend._host import (
     all_replicas,
     hold_shape,
     keras_mask,
+    masks_withheld,
     replica_share,
     with_rank,
 )
 
-__all__ = ["all_replicas", "hold_shape", "keras_mask", "replica_share", "with_rank"]
+__all__ = [
+    "all_replicas",
+    "hold_shape",
+    "keras_mask",
+    "masks_withheld",
+    "replica_share",
+    "with_rank",
+]

@@ -109,8 +109,9 @@ class Context:
 
     def axis(self, axis: str | None) -> str:
         """Return an axis that is there: `axis`, or by default the prediction's second."""
-        if axis is None and len(self.leading) > 1:
-            return self.leading[1]
+        prediction = self.given_prediction.axes
+        if axis is None and len(prediction) > 1:
+            return prediction[1]
         if axis is None or axis not in self.sizes:
             raise ShapeError(
                 "there is no such axis",

@@ -45,7 +45,8 @@ class Ratio:
         """The sum divided by the count of all replicas; 0 where nothing counted."""
         if self.count is None:
             return self.sum
-        count = backend.all_replicas(self.count) if not self.count.shape else self.count
+        scalar = len(self.count.shape) == 0  # TensorFlow's empty shape is true
+        count = backend.all_replicas(self.count) if scalar else self.count
         return safe_divide(self.sum, count)
 
 

@@ -103,14 +103,14 @@ def _check_result(error: Error, values: Tensor, axes: tuple[str, ...], context: 
     )
     if not known:
         raise ShapeError(
-            f"{error} does not return one error for each element",
+            f"{error.label} does not return one error for each element",
             got=f"shape {shape_text(values)}",
             expected=f"the axes {axes_text(axes)}",
             fix="return un-reduced errors, or put [ ] around the axes that it reduces",
         )
     if backend.keras_mask(values) is not None:
         raise ShapeError(
-            f"{error} masks its result by itself",
+            f"{error.label} masks its result by itself",
             got="a Keras mask on the errors",
             expected="errors at all positions, and the mask given to the loss",
             fix="leave ignore_class out, and write mask=lm.masks.NotEqual(-1)",

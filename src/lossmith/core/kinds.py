@@ -10,7 +10,7 @@ from keras import ops
 
 from lossmith.core.axes import Named, Tensor, combine
 from lossmith.core.context import Context
-from lossmith.core.part import Part
+from lossmith.core.part import Part, snake_case
 
 ANY = 64
 
@@ -40,6 +40,11 @@ class Error(Part):
     flattens: ClassVar[bool] = False
     arity: ClassVar[int | None] = 2
     names: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def label(self) -> str:
+        """What a loss with this error is called, where the user gives no name."""
+        return snake_case(type(self).__name__)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Return the errors, one for each element."""

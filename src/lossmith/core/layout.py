@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lossmith.core.axes import Tensor, shape_text
 from lossmith.core.kinds import Error
 from lossmith.core.notation import ELLIPSIS, Axes, TensorAxes
-from lossmith.core.part import snake_case
 from lossmith.messages import NotationError, ShapeError
 
 _CONSUMED = "c"
@@ -39,7 +38,7 @@ def check_axes(axes: Axes, error: Error, of: tuple[str, ...], selected: int) -> 
     if consumed - selected not in wanted:
         few = wanted.start + selected
         raise NotationError(
-            f"{_name(error)} consumes {_amount(wanted)}",
+            f"{error.label} consumes {_amount(wanted)}",
             got=f"{consumed} in {str(axes)!r}" + (f", {selected} selected" if selected else ""),
             expected=f"{_amount(wanted)} in [ ] in the prediction",
             fix='put [ ] around the axis it reduces, as in "b t [c]"'
@@ -56,14 +55,14 @@ def _check_target(axes: Axes, error: Error) -> None:
     alike = set(target.consumed) == set(prediction.consumed)
     if error.target_consumes == "same" and not alike:
         raise NotationError(
-            f"{_name(error)} needs the consumed axes in the target too",
+            f"{error.label} needs the consumed axes in the target too",
             got=repr(str(axes)),
             expected=f"[{' '.join(prediction.consumed)}] in both",
             fix=f"add [{' '.join(prediction.consumed)}] to the target",
         )
     if error.target_consumes == "none" and target.consumed:
         raise NotationError(
-            f"{_name(error)} has a target without the consumed axis",
+            f"{error.label} has a target without the consumed axis",
             got=repr(str(axes)),
             expected="[ ] in the prediction only",
             fix=f"take [{' '.join(target.consumed)}] out of the target",
@@ -79,7 +78,7 @@ def default_axes(error: Error, tensors: Mapping[str, Tensor]) -> Axes:
     """
     if error.flattens:
         raise NotationError(
-            f"{_name(error)} reduces axes that have to be named",
+            f"{error.label} reduces axes that have to be named",
             got="no axes",
             expected="axes with [ ] around those it reduces",
             fix='write axes="b [h w], b [h w]" for one value a sample',
@@ -87,7 +86,7 @@ def default_axes(error: Error, tensors: Mapping[str, Tensor]) -> Axes:
     *targets, prediction = (tuple(tensor.shape) for tensor in tensors.values())
     if 0 in error.consumes:
         if any(_differ(target, prediction) for target in targets):
-            raise _unlike(tensors)
+            raise _unlike(tensors, error)
         return Axes((_LEADING,) * len(tensors))
     sparse = any(_differ(target, prediction) for target in targets)
     if error.target_consumes == "none":
@@ -96,7 +95,7 @@ def default_axes(error: Error, tensors: Mapping[str, Tensor]) -> Axes:
         error.target_consumes == "same"
         or any(_differ(target, prediction[:-1]) for target in targets)
     ):
-        raise _unlike(tensors)
+        raise _unlike(tensors, error)
     return Axes((*((_LEADING if sparse else _CLASSES,) * len(targets)), _CLASSES))
 
 
@@ -106,39 +105,34 @@ def _differ(a: tuple[int | None, ...], b: tuple[int | None, ...]) -> bool:
     )
 
 
-def _unlike(tensors: Mapping[str, Tensor]) -> ShapeError:
+def _unlike(tensors: Mapping[str, Tensor], error: Error) -> ShapeError:
+    target, prediction = (tuple(x.shape) for x in list(tensors.values())[-2:])
+    if 0 in error.consumes:
+        axes = _suggestion(target, prediction)
+    else:
+        axes = f"{_suggestion(target, prediction[:-1])} [{_CONSUMED}]"
     return ShapeError(
         "target and prediction do not line up",
         got=", ".join(f"{source!r} {shape_text(x)}" for source, x in tensors.items()),
         expected="equal shapes, or axes that say how they meet",
-        fix=f"name the axes, as in axes={_suggestion(*list(tensors.values())[-2:])!r}",
+        fix=f"name the axes, as in axes={axes!r}",
     )
 
 
-def _suggestion(target: Tensor, prediction: Tensor) -> str:
-    """Name axes so that equal lengths meet from the left; what is left over repeats."""
-    letters = ["b", "t", "k", "f", "g", "h"]
-    long, short = (
-        (prediction, target) if len(prediction.shape) >= len(target.shape) else (target, prediction)
-    )
-    names = letters[: len(long.shape)]
-    long_axes = [
-        "1" if size == 1 and (at >= len(short.shape) or short.shape[at] != 1) else name
-        for at, (name, size) in enumerate(zip(names, long.shape, strict=False))
+def _suggestion(target: Sequence[int | None], prediction: Sequence[int | None]) -> str:
+    """Name axes so that they meet from the left; what is left over repeats."""
+    pair = (target, prediction)
+    written = [
+        " ".join(
+            "1" if size == 1 and (at >= len(other) or other[at] != 1) else name
+            for at, (size, name) in enumerate(zip(own, "btkfgh", strict=False))
+        )
+        for own, other in (pair, pair[::-1])
     ]
-    short_axes = [
-        "1" if size == 1 and long.shape[at] != 1 else names[at]
-        for at, size in enumerate(short.shape)
-    ]
-    pair = (short_axes, long_axes) if long is prediction else (long_axes, short_axes)
-    return ", ".join(" ".join(axes) for axes in pair)
+    return ", ".join(written)
 
 
 def _amount(wanted: range) -> str:
     if len(wanted) == 1:
         return ("no axis", "one axis", "two axes")[wanted.start]
     return f"{wanted.start or 'any number of'} or more axes" if wanted.start else "any axes"
-
-
-def _name(error: Error) -> str:
-    return snake_case(type(error).__name__)

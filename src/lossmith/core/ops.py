@@ -174,11 +174,9 @@ def class_weight_for(labels: Tensor, class_weights: Tensor) -> Tensor:
     class_weights = ops.convert_to_tensor(class_weights)
     if not named_axes.is_integer(labels):
         return ops.sum(labels * class_weights, axis=-1)
-    return ops.where(
-        _is_class(labels, class_weights),
-        ops.take(class_weights, _legal(labels, class_weights), axis=0),
-        ops.full_like(ops.cast(labels, class_weights.dtype), float("nan")),
-    )
+    legal, index = _classes(labels, class_weights)
+    weights = ops.take(class_weights, index, axis=0)
+    return ops.where(legal, weights, ops.full_like(weights, float("nan")))
 
 
 def pick(values: Tensor, labels: Tensor) -> Tensor:
@@ -197,20 +195,20 @@ def pick(values: Tensor, labels: Tensor) -> Tensor:
         [2.0, 3.0]
     """
     values, labels = ops.convert_to_tensor(values), ops.convert_to_tensor(labels)
-    labels = ops.cast(labels, "int32")
-    index = ops.expand_dims(_legal(labels, values), -1)
-    picked = ops.squeeze(ops.take_along_axis(values, index, axis=-1), -1)
-    legal = _is_class(labels, values)
+    legal, index = _classes(labels, values)
+    picked = ops.squeeze(ops.take_along_axis(values, ops.expand_dims(index, -1), axis=-1), -1)
     return ops.where(legal, picked, ops.full_like(picked, float("nan")))
 
 
-def _is_class(labels: Tensor, values: Tensor) -> Tensor:
-    return ops.logical_and(labels >= 0, labels < ops.shape(values)[-1])
+def _classes(labels: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which labels are classes of `values`, and them as indices, 0 where they are not.
 
-
-def _legal(labels: Tensor, values: Tensor) -> Tensor:
-    labels = ops.cast(labels, "int32")
-    return ops.where(_is_class(labels, values), labels, ops.zeros_like(labels))
+    NaN, 1.5 and an integer too long for int32 are no classes, whatever a cast makes of them.
+    """
+    index = ops.cast(labels, "int32")
+    within = ops.logical_and(index >= 0, index < ops.shape(values)[-1])
+    legal = ops.logical_and(within, ops.equal(ops.cast(index, labels.dtype), labels))
+    return legal, ops.where(legal, index, ops.zeros_like(index))
 
 
 def _prepared(values: Any, mask: Any, weights: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:

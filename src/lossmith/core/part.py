@@ -101,19 +101,27 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def number(value: Any, name: str, *, low: float = -np.inf, high: float = np.inf) -> float:
-    """Return a finite Python number within open or closed bounds.
+def number(
+    value: Any,
+    name: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    above: float = -np.inf,
+) -> float:
+    """Return a finite Python number from `low` to `high`, and more than `above`.
 
     Raises:
         ArgumentError: Otherwise.
     """
     numeric = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not numeric or not np.isfinite(value) or not low <= value <= high:
+    if not numeric or not np.isfinite(value) or not low <= value <= high or value <= above:
+        legal = 0.5 if high == 1 else max(low, 1.0)
         raise ArgumentError(
             f"{name} is out of its domain",
             got=f"{name}={value!r}",
-            expected="a finite number" + _bounds(low, high),
-            fix=f"give a number such as {name}={max(low, min(high, 1.0)):g}",
+            expected="a finite number" + _bounds(low, high, above),
+            fix=f"give a number such as {name}={legal:g}",
         )
     return value if isinstance(value, (int, float)) else value.item()
 
@@ -142,7 +150,9 @@ def _as_tuple(values: Any) -> Any:
     return tuple(_as_tuple(value) for value in values) if isinstance(values, list) else values
 
 
-def _bounds(low: float, high: float) -> str:
+def _bounds(low: float, high: float, above: float) -> str:
+    if np.isfinite(above):
+        return f" above {above:g}"
     if np.isfinite(low) and np.isfinite(high):
         return f" from {low:g} to {high:g}"
     return f" of at least {low:g}" if np.isfinite(low) else ""

@@ -93,7 +93,9 @@ class Pipeline:
         }
         given, sizes = bind(given)
         prediction = given[self.of[-1]]
-        consumed = axes.consumed
+        chosen = [part.axis_of(prediction.axes, axes.consumed) for part in self.select]
+        gone = {axis for axis, part in zip(chosen, self.select, strict=True) if not part.keeps}
+        consumed = tuple(name for name in axes.consumed if name not in gone)
         context = Context(
             sources=sources,
             given=given,
@@ -104,11 +106,11 @@ class Pipeline:
             sizes=sizes,
             dtype=self.dtype or _at_least_float32(prediction.value),
         )
+        for part, axis in zip(self.select, chosen, strict=True):
+            context = context.replace(select=_then(context, part, context.axis(axis)))
         return self._prepared(context)
 
     def _prepared(self, context: Context) -> Context:
-        for part in self.select:
-            context = context.replace(select=_then(context.select, part, context))
         inputs = {
             source: context.select(tensor).map(self._cast(context.dtype))
             for source, tensor in context.given.items()
@@ -157,13 +159,9 @@ class Pipeline:
         return combine(lambda m, w: ops.where(m, w, ops.zeros_like(w)), counted, weight)
 
 
-def _then(
-    select: Callable[[Named], Named], part: Select, context: Context
-) -> Callable[[Named], Named]:
-    axis = context.axis(part.axis_of(context.given_prediction.axes, context.consumed))
-
+def _then(context: Context, part: Select, axis: str) -> Callable[[Named], Named]:
     def selected(x: Named) -> Named:
-        x = select(x)
+        x = context.select(x)
         return part(x, axis, context) if axis in x.axes else x
 
     return selected

@@ -41,7 +41,7 @@ def choose_backend(name: str) -> None:
             "Keras cannot change its backend after it was imported",
             got=f"{name}, in a process where Keras runs on {running}",
             expected=f"{running}, or a process of its own",
-            fix=f"KERAS_BACKEND={name} lossmith demo ...",
+            fix=f"KERAS_BACKEND={name} lossmith demo g2p",
         )
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -8,16 +8,15 @@ from typing import Any, Self
 import keras
 
 from lossmith.core.elements import Elements
-from lossmith.core.kinds import Adjust, Mask, Select, Weight, options
+from lossmith.core.kinds import Adjust, Error, Mask, Select, Weight, options
 from lossmith.core.layout import check_axes
 from lossmith.core.notation import Axes, parse_axes
-from lossmith.core.part import Part, snake_case
+from lossmith.core.part import Part
 from lossmith.core.pipeline import Pipeline
 from lossmith.core.reduce import parse_reduce
 from lossmith.core.sources import Sources, check_source
 from lossmith.losses._objective import NamedRatio, Term
 from lossmith.messages import ArgumentError, LossmithError, NotationError, listed
-from lossmith.parts.errors import Function
 from lossmith.parts.errors._given import resolve_error
 
 _DTYPES = (None, "float32", "float64")
@@ -165,10 +164,8 @@ class Loss(Term):
         return f"Loss({', '.join(rows)})"
 
 
-def _name(given: Any, error: Part) -> str:
-    if isinstance(given, str):
-        return given
-    return error.label if isinstance(error, Function) else snake_case(type(error).__name__)
+def _name(given: Any, error: Error) -> str:
+    return given if isinstance(given, str) else error.label
 
 
 def _parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:

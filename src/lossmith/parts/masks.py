@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from keras import ops
 
+from lossmith import backend
 from lossmith.core.axes import Named, Tensor, combine
 from lossmith.core.context import Context
 from lossmith.core.kinds import Mask
@@ -193,9 +194,9 @@ class KerasMask(Mask):
 
     Example:
         >>> import keras, lossmith as lm
-        >>> steps = keras.layers.Masking()([[[1.0], [0.0]]])
+        >>> output = keras.layers.Masking()(keras.ops.array([[[1.0], [0.0]]]))
         >>> loss = lm.Loss("mae", "b t f, b t f", mask=lm.masks.KerasMask())
-        >>> float(loss([[[3.0], [9.0]]], steps))
+        >>> float(loss([[[3.0], [9.0]]], output))
         2.0
     """
 
@@ -207,6 +208,8 @@ class KerasMask(Mask):
     def __call__(self, context: Context) -> Named:
         source = list(context.given)[-1]
         mask = context.sources.keras_mask(source)
+        if mask is None and backend.masks_withheld():
+            return Named(ops.ones((), dtype="bool"), ())
         if mask is None:
             raise SourceError(
                 "the prediction carries no Keras mask",

@@ -36,7 +36,7 @@ def _zero(series: np.ndarray) -> np.ndarray:
 
 
 def _mean(series: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(series, nan=np.nanmean(series))
+    return np.nan_to_num(series, nan=float(np.nanmean(series)))
 
 
 def _plain() -> str:

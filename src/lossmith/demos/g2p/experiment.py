@@ -10,7 +10,7 @@ import keras
 from rich.progress import Progress
 
 from lossmith.demos.g2p import report
-from lossmith.demos.g2p.data import Corpus, Lexicon, encode, read_lexicon, split
+from lossmith.demos.g2p.data import Dataset, load
 from lossmith.demos.g2p.losses import hand_written, ours
 from lossmith.demos.g2p.model import build, greedy
 from lossmith.demos.g2p.outcome import OURS, THEIRS, Outcome, Result, Settings
@@ -32,24 +32,21 @@ def run(settings: Settings, output: Output) -> None:
 def experiment(settings: Settings) -> Result:
     """Train the same model with both losses and measure it on held-out words."""
     start = time.perf_counter()
-    lexicon = read_lexicon()
-    drawn = split(lexicon, settings.words, settings.held_out, settings.seed)
-    corpus, held_out = (encode(lexicon, words) for words in drawn)
+    dataset = load(settings.words, settings.held_out, settings.seed)
     report.introduce(settings)
     losses: dict[str, Loss] = {THEIRS: hand_written, OURS: ours()}
-    models = {name: _compiled(lexicon, settings, loss) for name, loss in losses.items()}
+    models = {name: _compiled(dataset, settings, loss) for name, loss in losses.items()}
     with new_progress() as progress:
         outcomes = {
-            name: _outcome(name, model, lexicon, corpus, held_out, settings, progress)
+            name: _outcome(name, model, dataset, settings, progress)
             for name, model in models.items()
         }
-    padding = padding_effect(models[OURS], held_out, losses)
-    seconds = time.perf_counter() - start
-    return Result(settings, lexicon, held_out, outcomes, padding, seconds)
+    padding = padding_effect(models[OURS], dataset.held_out, losses)
+    return Result(settings, dataset, outcomes, padding, time.perf_counter() - start)
 
 
-def _compiled(lexicon: Lexicon, settings: Settings, loss: Loss) -> keras.Model:
-    model = build(lexicon.phonemes, settings.units, settings.seed)
+def _compiled(dataset: Dataset, settings: Settings, loss: Loss) -> keras.Model:
+    model = build(dataset.lexicon.phonemes, settings.units, settings.seed)
     steps = settings.epochs * max(1, settings.words // settings.batch)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
@@ -57,17 +54,13 @@ def _compiled(lexicon: Lexicon, settings: Settings, loss: Loss) -> keras.Model:
 
 
 def _outcome(
-    name: str,
-    model: keras.Model,
-    lexicon: Lexicon,
-    corpus: Corpus,
-    held_out: Corpus,
-    settings: Settings,
-    progress: Progress,
+    name: str, model: keras.Model, dataset: Dataset, settings: Settings, progress: Progress
 ) -> Outcome:
-    batches = Batches((corpus.inputs, corpus.wanted), settings.batch, settings.seed)
-    watch = HeldOut(held_out)
+    samples = (dataset.training.inputs, dataset.training.wanted)
+    batches = Batches(samples, settings.batch, settings.seed)
+    watch = HeldOut(dataset.held_out)
     trained = train(model, batches, settings.epochs, name, progress, watch)
-    rows = greedy(model, held_out.spelling).tolist()
+    lexicon, words = dataset.lexicon, dataset.held_out.words
+    rows = greedy(model, dataset.held_out.spelling).tolist()
     written = [lexicon.phonemes.decode(row) for row in rows]
-    return Outcome(trained, watch.nats, written, score(lexicon, held_out.words, written))
+    return Outcome(trained, watch.nats, written, score(lexicon, words, written))

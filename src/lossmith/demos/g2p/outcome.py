@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossmith.demos.g2p.data import Corpus, Lexicon, Pronunciation
+from lossmith.demos.g2p.data import Dataset, Pronunciation
 from lossmith.demos.g2p.scores import Score
 from lossmith.demos.training import Trained
 
@@ -52,16 +52,14 @@ class Result:
 
     Attributes:
         settings: What was asked for.
-        lexicon: The dictionary.
-        held_out: The words to judge by.
+        dataset: The words that it used.
         outcomes: What each loss led to.
         padding: The value of each loss for a batch, as it is and padded.
         seconds: How long everything took.
     """
 
     settings: Settings
-    lexicon: Lexicon
-    held_out: Corpus
+    dataset: Dataset
     outcomes: dict[str, Outcome]
     padding: dict[str, dict[str, float]]
     seconds: float

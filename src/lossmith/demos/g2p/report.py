@@ -60,7 +60,7 @@ def as_dict(result: Result) -> dict[str, Any]:
     gain, spread = _difference(result)
     return {
         "demo": "g2p",
-        "settings": {**asdict(result.settings), "held_out": len(result.held_out.words)},
+        "settings": {**asdict(result.settings), "held_out": len(result.dataset.held_out.words)},
         "versions": versions(),
         "seconds": result.seconds,
         "losses": {name: _numbers(outcome) for name, outcome in result.outcomes.items()},
@@ -96,7 +96,9 @@ def _console() -> Console:
 
 
 def _errors_table(result: Result) -> Table:
-    table = Table(title=f"{len(result.held_out.words)} held-out words", title_justify="left")
+    table = Table(
+        title=f"{len(result.dataset.held_out.words)} held-out words", title_justify="left"
+    )
     table.add_column("loss")
     for column in ("phoneme errors", "words with errors", "nats per phoneme", "trained in"):
         table.add_column(column, justify="right")
@@ -119,12 +121,12 @@ def _words_table(result: Result) -> Table:
 
 
 def _word_rows(result: Result) -> list[tuple[str, ...]]:
-    theirs, ours = (result.outcomes[name].written for name in (THEIRS, OURS))
-    rows = zip(result.held_out.words, theirs, ours, strict=True)
-    return [
-        (word, *(" ".join(spoken) for spoken in (result.lexicon.words[word][0], one, other)))
-        for word, one, other in list(rows)[:SHOWN]
-    ]
+    words = result.dataset.held_out.words[:SHOWN]
+    spoken = result.dataset.lexicon.words
+    columns = [[spoken[word][0] for word in words]]
+    columns += [result.outcomes[name].written for name in (THEIRS, OURS)]
+    phonemes = ([" ".join(entry) for entry in column[:SHOWN]] for column in columns)
+    return list(zip(words, *phonemes, strict=True))
 
 
 def _padding_table(result: Result) -> Table:

@@ -305,7 +305,8 @@ class CategoricalHinge(Error):
 
 
 def _hinge(target: Tensor, prediction: Tensor) -> Tensor:
-    sign = ops.where(target > 0, ops.ones_like(target), -ops.ones_like(target))
+    one = ops.ones_like(target)
+    sign = ops.where(target > 0, one, ops.where(target <= 0, -one, target))  # NaN stays NaN
     return ops.relu(1.0 - sign * prediction)
 
 

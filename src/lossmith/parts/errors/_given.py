@@ -63,6 +63,10 @@ class KerasLoss(Error):
             )
         _check_loads(self.loss)
 
+    @property
+    def label(self) -> str:
+        return self.loss.name
+
     def __call__(self, *inputs: Tensor) -> Tensor:
         return self.loss.call(*inputs)
 
@@ -85,8 +89,8 @@ class Function(Error):
 
     Example:
         >>> import lossmith as lm
-        >>> float(lm.Loss(lm.errors.Function("logaddexp"), "b, b")([0.0], [0.0]).round(4))
-        0.6931
+        >>> float(lm.Loss(lm.errors.Function("subtract"), "b, b")([3.0], [1.0]))
+        2.0
     """
 
     function: str | Callable[..., Any]
@@ -105,7 +109,6 @@ class Function(Error):
 
     @property
     def label(self) -> str:
-        """The function's own name."""
         return self.function if isinstance(self.function, str) else function_name(self.function)
 
     def __call__(self, *inputs: Tensor) -> Tensor:

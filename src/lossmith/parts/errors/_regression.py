@@ -92,7 +92,7 @@ class Huber(Difference):
     )
 
     def __post_init__(self) -> None:
-        number(self.delta, "delta", low=1e-30)
+        number(self.delta, "delta", above=0.0)
 
     def penalty(self, difference: Tensor) -> Tensor:
         size = ops.abs(difference)

@@ -1,0 +1,75 @@
+# Every target sets itself up: `make test` on a bare machine needs Python 3.11 or later with pip
+# and venv, and nothing else. The environment is .venv; it is made once and used again until
+# pyproject.toml or requirements-dev.txt changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Two states of the environment, each a stamp file: enough for the demo, and everything.
+DEMO := $(VENV)/.ready-demo
+DEV := $(VENV)/.ready-dev
+
+BACKENDS := jax tensorflow torch
+TESTS := $(BACKENDS:%=test-%)
+BENCHMARKS := $(wildcard benchmarks/[!_]*.py)
+
+# More arguments for pytest or for the demo: make test ARGS="-k padding"
+ARGS ?=
+
+export PYTHONUNBUFFERED := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test $(TESTS) lint format docs bench clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 3 minutes)
+	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p $(ARGS)
+
+# All three backends run, also when one of them fails; one process each.
+test: $(DEV) ## Run the tests on each backend and report the coverage of all three together
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --keep-going --no-print-directory $(TESTS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+$(TESTS): test-%: $(DEV)
+	@echo "── pytest on $* ──"
+	@KERAS_BACKEND=$* COVERAGE_FILE=.coverage.$* $(BIN)/coverage run -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, types and who imports whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+format: $(DEV) ## Format the code and apply the safe fixes
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(DEV) ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+bench: $(DEV) ## Run every benchmark, one process each
+	@set -e; for file in $(BENCHMARKS); do echo "── $$file ──"; $(BIN)/python $$file; done
+
+clean: ## Remove the environment, caches and everything that was built
+	rm -rf $(VENV) build dist site .coverage .coverage.* htmlcov
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks examples scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(DEV): pyproject.toml requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements-dev.txt
+	@touch $(DEMO) $(DEV)
+
+$(DEMO): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[jax,demos]'
+	@touch $(DEMO)

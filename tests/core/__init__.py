@@ -1,0 +1,1 @@
+"""The notation, matching by name, elements, reductions and precision."""

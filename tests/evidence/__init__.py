@@ -1,0 +1,1 @@
+"""Every part against the evidence that it carries itself."""

@@ -1,0 +1,1 @@
+"""Where plain Keras is silently wrong, measured, and what lossmith gives instead."""

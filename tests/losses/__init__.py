@@ -1,0 +1,1 @@
+"""Losses as Keras objects: weights, masks, training, saving, sums."""

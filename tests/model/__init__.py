@@ -1,0 +1,1 @@
+"""`lm.Model`: named sources, exact epoch values, saving."""

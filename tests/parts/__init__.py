@@ -1,0 +1,1 @@
+"""The parts against NumPy, and against what Keras, torch and optax compute."""
