@@ -69,9 +69,16 @@ def _raise_message(_x, _sizes, message):
     raise lm.LossmithError(fact, got=got, expected=expected, fix=fix)
 
 
-def model_with_a_list_of_losses():
+def compiled(loss, **arguments):
     x = keras.Input((2,))
-    lm.Model(x, keras.layers.Dense(2)(x)).compile(loss=[lm.Loss("mse")])
+    model = lm.Model(x, keras.layers.Dense(2)(x))
+    model.compile(loss=loss, **arguments)
+    return model
+
+
+def metric_named_as_a_term():
+    model = compiled(lm.Loss("mse"), metrics=["mse"])
+    model.evaluate(zeros(2, 2), zeros(2, 2), verbose=0)
 
 
 def index_out_of_range():
@@ -175,6 +182,8 @@ CASES: dict[str, Callable[[], object]] = {
         zeros(2), zeros(2)
     ),
     "loss-part-of-another-kind": lambda: lm.Loss("mse", mask=[lm.adjust.Shift(1.0)]),
+    "loss-part-not-called": lambda: lm.Loss("mse", mask=lm.masks.Finite),
+    "loss-two-masks": lambda: lm.Loss("mse", mask=[lm.masks.Finite(), lm.masks.KerasMask()]),
     "loss-dtype": lambda: lm.Loss("mse", dtype="float16"),
     "loss-arity": lambda: lm.Loss("mse", "b", of="output"),
     "loss-name-unknown": lambda: lm.Loss("mean_squared_eror"),
@@ -182,7 +191,9 @@ CASES: dict[str, Callable[[], object]] = {
     "objective-names": lambda: lm.Objective([lm.Loss("mse"), lm.Loss("mae")], names=["a", "a"]),
     "keras-loss-with-a-reduction": lambda: lm.Loss(keras.losses.MeanSquaredError("sum")),
     "keras-loss-not-registered": lambda: lm.Loss(Unregistered()),
-    "model-list-of-losses": model_with_a_list_of_losses,
+    "model-list-of-losses": lambda: compiled([lm.Loss("mse")]),
+    "model-loss-weights": lambda: compiled(lm.Loss("mse"), loss_weights=[2.0]),
+    "model-metric-named-as-a-term": metric_named_as_a_term,
     "select-index-out-of-range": index_out_of_range,
     "select-index-not-an-integer": lambda: lm.select.Index(1.5),
     "weights-classes": lambda: lm.Loss(
@@ -213,6 +224,6 @@ ONE_BACKEND: dict[str, tuple[str, str]] = {
 """Id -> (backend, reason), for a case that can only be raised on one backend."""
 
 NOT_RAISED: dict[str, str] = {
-    "core/axes.py::_held": "only TensorFlow's graphs have sizes that are unknown; cased there",
+    "core/axes.py::Binding.hold": "only TensorFlow's graphs have unknown sizes; cased there",
 }
 """`file::function` -> reason, for a place that no case can reach on every backend."""

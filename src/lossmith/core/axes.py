@@ -117,15 +117,42 @@ def named(x: Tensor, axes: TensorAxes, source: str) -> Named:
     return Named(value, tuple(name for name in names if name != ONE))
 
 
-def bind(tensors: Mapping[str, Named]) -> tuple[dict[str, Named], dict[str, Any]]:
-    """Find the size of each name and hold all tensors to it.
+@dataclass(frozen=True)
+class Binding:
+    """The size of each name: a number, or a scalar tensor where it is unknown while tracing.
+
+    Attributes:
+        sizes: The sizes.
+        owners: The source of the tensor that each size was read from.
+    """
+
+    sizes: dict[str, Any]
+    owners: dict[str, str]
+
+    def hold(self, tensor: Named, source: str) -> Named:
+        """Put a run-time check on the sizes of a tensor that are unknown while tracing."""
+        unknown = [
+            name
+            for name, size in zip(tensor.axes, tensor.value.shape, strict=True)
+            if size is None and self.owners[name] != source
+        ]
+        if not unknown:
+            return tensor
+        error = ShapeError(
+            f"{axes_text(unknown)} has two lengths",
+            got=f"{source!r} of shape {shape_text(tensor.value)} at run time",
+            expected=f"one length for each name of {axes_text(tensor.axes)}",
+            fix="give axes of different lengths different names",
+        )
+        expected = [self.sizes[name] for name in tensor.axes]
+        return tensor.map(lambda value: backend.hold_shape(value, expected, str(error)))
+
+
+def bind(tensors: Mapping[str, Named]) -> Binding:
+    """Find the size of each name.
 
     Args:
         tensors: The tensors by their source.
-
-    Returns:
-        The tensors, with a run-time check on sizes that are unknown while tracing, and
-        the size of each name: a number, or a scalar tensor where it is unknown.
 
     Raises:
         ShapeError: Where one name has two lengths.
@@ -134,36 +161,16 @@ def bind(tensors: Mapping[str, Named]) -> tuple[dict[str, Named], dict[str, Any]
     owners: dict[str, str] = {}
     for source, tensor in tensors.items():
         for name, size in zip(tensor.axes, tensor.value.shape, strict=True):
-            if sizes.get(name) is None:
+            known = sizes.get(name)
+            if name not in sizes or (known is None and size is not None):
                 sizes[name], owners[name] = size, source
-            elif size is not None and size != sizes[name]:
+            elif size not in (None, known) and known is not None:
                 raise _unequal(tensors, name, owners[name], source)
-    known = {name: size for name, size in sizes.items() if size is not None}
-    for tensor in tensors.values():
-        shape = ops.shape(tensor.value)
-        for name, size in zip(tensor.axes, shape, strict=True):
-            sizes[name] = size if sizes[name] is None else sizes[name]
-    held = {source: _held(tensor, source, tensors, sizes) for source, tensor in tensors.items()}
-    return held, {**sizes, **known}
-
-
-def _held(tensor: Named, source: str, tensors: Mapping[str, Named], sizes: Sizes) -> Named:
-    others = {name for key, other in tensors.items() if key != source for name in other.axes}
-    unknown = [
-        name
-        for name, size in zip(tensor.axes, tensor.value.shape, strict=True)
-        if size is None and name in others
-    ]
-    if not unknown:
-        return tensor
-    error = ShapeError(
-        f"{axes_text(unknown)} has two lengths",
-        got=f"{source!r} of shape {shape_text(tensor.value)} at run time",
-        expected=f"one length for each name of {axes_text(tensor.axes)}",
-        fix="give axes of different lengths different names",
-    )
-    expected = [sizes[name] for name in tensor.axes]
-    return tensor.map(lambda value: backend.hold_shape(value, expected, str(error)))
+    for name, size in sizes.items():
+        if size is None:
+            owner = tensors[owners[name]]
+            sizes[name] = ops.shape(owner.value)[owner.position(name)]
+    return Binding(sizes, owners)
 
 
 def _unequal(tensors: Mapping[str, Named], name: str, first: str, second: str) -> ShapeError:

@@ -145,5 +145,4 @@ class Context:
                 fix='name the axes of the loss alike, as in axes="b t, b t"',
             )
         others = {key: tensor for key, tensor in self.given.items() if key != source}
-        held, _ = bind({**others, source: found})
-        return self.select(held[source])
+        return self.select(bind({**others, source: found}).hold(found, source))

@@ -34,7 +34,7 @@ class Ratio:
 
     Attributes:
         sum: The weighted sum of errors. Scalar, or over the axes that were not reduced.
-        count: What to divide by, of the same shape; None where nothing is divided.
+        count: What to divide by, a scalar or of the same shape; None where nothing is divided.
     """
 
     sum: Tensor
@@ -45,7 +45,7 @@ class Ratio:
         """The sum divided by the count of all replicas; 0 where nothing counted."""
         if self.count is None:
             return self.sum
-        scalar = len(self.count.shape) == 0  # TensorFlow's empty shape is true
+        scalar = len(self.sum.shape) == 0  # TensorFlow's empty shape is true
         count = backend.all_replicas(self.count) if scalar else self.count
         return safe_divide(self.sum, count)
 

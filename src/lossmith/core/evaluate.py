@@ -46,7 +46,7 @@ def evaluate(
     _check_result(error, values, axes, context)
     if mask is not None:
         counted = align(outer(mask, axes), axes)
-        values = ops.where(counted, values, ops.zeros_like(values))
+        values = ops.where(counted, values, 0.0)
     return Named(values, axes)
 
 
@@ -67,7 +67,7 @@ def _difference(
     target, prediction = (align(x, axes) for x in context.inputs.values())
     difference = fold(ops.multiply, (align(scale, axes) for scale in scales), prediction - target)
     if mask is not None:
-        difference = ops.where(align(mask, axes), difference, ops.zeros_like(difference))
+        difference = ops.where(align(mask, axes), difference, 0.0)
     return Named(error.penalty(difference), axes)
 
 
@@ -87,8 +87,8 @@ def _prepared(
 def _filled(x: Named, mask: Named, fill: float) -> Named:
     axes = (*x.axes, *(name for name in mask.axes if name not in x.axes))
     value = align(x, axes)
-    number = int(fill) if is_integer(value) else fill
-    return Named(ops.where(align(mask, axes), value, ops.full_like(value, number)), axes)
+    other = ops.full_like(value, int(fill)) if is_integer(value) else fill
+    return Named(ops.where(align(mask, axes), value, other), axes)
 
 
 def _padded(fills: tuple[float, ...], count: int) -> tuple[float, ...]:

@@ -197,8 +197,8 @@ class Select(Part):
         raise NotImplementedError
 
 
-def options(kind: type[Part], given: Any) -> tuple[Any, ...]:
+def options(given: Any) -> tuple[Any, ...]:
     """Return one part or several as a tuple."""
     if given is None:
         return ()
-    return (given,) if isinstance(given, kind) else tuple(given)
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)

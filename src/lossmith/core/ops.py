@@ -150,8 +150,9 @@ def repeat_to(x: Tensor, axes: str, *, like: Tensor) -> Tensor:
         "x": named_axes.named(ops.convert_to_tensor(x), own, "x"),
         "like": named_axes.named(ops.convert_to_tensor(like), to, "like"),
     }
-    held, sizes = named_axes.bind(tensors)
-    return named_axes.repeat(held["x"], held["like"].axes, sizes)
+    binding = named_axes.bind(tensors)
+    held = binding.hold(tensors["x"], "x")
+    return named_axes.repeat(held, tensors["like"].axes, binding.sizes)
 
 
 def class_weight_for(labels: Tensor, class_weights: Tensor) -> Tensor:

@@ -91,7 +91,8 @@ class Pipeline:
             source: named(tensor, written, source)
             for (source, tensor), written in zip(tensors.items(), axes.inputs, strict=True)
         }
-        given, sizes = bind(given)
+        binding = bind(given)
+        given = {source: binding.hold(tensor, source) for source, tensor in given.items()}
         prediction = given[self.of[-1]]
         chosen = [part.axis_of(prediction.axes, axes.consumed) for part in self.select]
         gone = {axis for axis, part in zip(chosen, self.select, strict=True) if not part.keeps}
@@ -103,7 +104,7 @@ class Pipeline:
             leading=tuple(name for name in prediction.axes if name not in consumed),
             consumed=consumed,
             components=() if self.error.flattens else consumed,
-            sizes=sizes,
+            sizes=binding.sizes,
             dtype=self.dtype or _at_least_float32(prediction.value),
         )
         for part, axis in zip(self.select, chosen, strict=True):

@@ -112,10 +112,13 @@ class _State:
         spent = tuple(w for w in self.weights if last or set(w.axes) & set(over))
         total = _sum(_weighted(self.values, spent), over)
         count = self.count(step.word, over, spent, total.axes)
+        ratio = Ratio(total.value, count)
+        if last:
+            return self, ratio
         quotient = total if count is None else total.map(lambda x: safe_divide(x, count))
         left = tuple(w for w in self.weights if all(w is not s for s in spent))
         mask = None if self.mask is None else _reduced(self.mask, over, ops.any)
-        return _State(quotient, mask, left, self.sizes), Ratio(total.value, count)
+        return _State(quotient, mask, left, self.sizes), ratio
 
     def count(
         self, word: str, over: tuple[str, ...], weights: tuple[Named, ...], left: tuple[str, ...]

@@ -88,7 +88,7 @@ class Loss(Term):
             of=tuple(check_source(source) for source in sources),
             select=_parts(Select, select, "select"),
             adjust=_parts(Adjust, adjust, "adjust"),
-            mask=next(iter(_parts(Mask, mask, "mask")), None),
+            mask=_one_mask(_parts(Mask, mask, "mask")),
             weights=_parts(Weight, weights, "weights"),
             reduce=parse_reduce(reduce),
             dtype=_checked_dtype(dtype),
@@ -169,7 +169,7 @@ def _name(given: Any, error: Error) -> str:
 
 
 def _parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:
-    parts = options(kind, given)
+    parts = options(given)
     for part in parts:
         if not isinstance(part, kind):
             raise ArgumentError(
@@ -179,6 +179,17 @@ def _parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:
                 fix="call the class, as in lm.masks.Finite()",
             )
     return parts
+
+
+def _one_mask(masks: tuple[Mask, ...]) -> Mask | None:
+    if len(masks) > 1:
+        raise ArgumentError(
+            "a loss has one mask",
+            got=f"{len(masks)} masks",
+            expected="one, made of several where needed",
+            fix="join them: first & second where both must count, first | second where one must",
+        )
+    return masks[0] if masks else None
 
 
 def _checked_dtype(dtype: str | None) -> str | None:

@@ -129,7 +129,7 @@ class Objective(Term):
     def ratios(self, sources: Sources) -> list[NamedRatio]:
         """Return every term before its division."""
         return [
-            NamedRatio(name, factor, term.pipeline.ratio(sources))
+            NamedRatio(name, factor, term.ratios(sources)[0].ratio)
             for name, factor, term in _terms(self)
         ]
 

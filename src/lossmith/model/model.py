@@ -12,7 +12,7 @@ from lossmith import backend
 from lossmith.core.axes import Tensor
 from lossmith.core.sources import Sources
 from lossmith.losses._objective import Objective, Term
-from lossmith.messages import ArgumentError
+from lossmith.messages import ArgumentError, listed
 from lossmith.model._ratios import TermLog
 
 
@@ -33,7 +33,8 @@ class Model(keras.Model):
         outputs: As for `keras.Model`.
 
     Raises:
-        ArgumentError: At `compile`, if a loss of lossmith stands inside a list or dict.
+        ArgumentError: At `compile`, if a loss of lossmith stands inside a list or dict, or beside
+            `loss_weights`.
 
     Example:
         >>> import keras, numpy as np, lossmith as lm
@@ -70,6 +71,13 @@ class Model(keras.Model):
                 expected="one lm.Loss, or a sum",
                 fix='write lm.Loss("mse", of=("y:a", "output:a")) + '
                 'lm.Loss("mae", of=("y:b", "output:b"))',
+            )
+        if isinstance(loss, Term) and kwargs.get("loss_weights") is not None:
+            raise ArgumentError(
+                "the factors of terms stand in the sum",
+                got=f"loss_weights={kwargs['loss_weights']!r}",
+                expected="no loss_weights beside a loss of lossmith",
+                fix="write compile(loss=a + 0.1 * b)",
             )
         self._term_log = None
         super().compile(*args, loss=loss, **kwargs)
@@ -127,11 +135,21 @@ class Model(keras.Model):
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Return the logs of an epoch so far, the terms from their sums and counts."""
-        results = super().get_metrics_result()
         if self._term_log is None:
-            return results
+            return super().get_metrics_result()
+        results: dict[str, Tensor] = {}
+        for metric in super().metrics:
+            result = metric.result()
+            results.update(result if isinstance(result, dict) else {metric.name: result})
         own = self._term_log.logs()
-        del results["rest"]
+        clash = [name for name in own if name in results and name != "loss"]
+        if clash:
+            raise ArgumentError(
+                f"a metric and a term are both called {clash[0]!r}",
+                got=f"metrics {listed(results)} and terms {listed(own)}",
+                expected="a name of its own for each log",
+                fix=f'name the loss, as in lm.Loss(..., name="{clash[0]}_loss")',
+            )
         return {**results, **own}
 
 

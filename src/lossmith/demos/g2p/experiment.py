@@ -35,22 +35,22 @@ def experiment(settings: Settings) -> Result:
     dataset = load(settings.words, settings.held_out, settings.seed)
     report.introduce(settings)
     losses: dict[str, Loss] = {THEIRS: hand_written, OURS: ours()}
-    models = {name: _compiled(dataset, settings, loss) for name, loss in losses.items()}
+    model = build(dataset.lexicon.phonemes, settings.units, settings.seed)
+    untrained = model.get_weights()
+    outcomes = {}
     with new_progress() as progress:
-        outcomes = {
-            name: _outcome(name, model, dataset, settings, progress)
-            for name, model in models.items()
-        }
-    padding = padding_effect(models[OURS], dataset.held_out, losses)
+        for name, loss in losses.items():
+            model.set_weights(untrained)
+            _compile(model, loss, settings)
+            outcomes[name] = _outcome(name, model, dataset, settings, progress)
+    padding = padding_effect(model, dataset.held_out, losses)
     return Result(settings, dataset, outcomes, padding, time.perf_counter() - start)
 
 
-def _compiled(dataset: Dataset, settings: Settings, loss: Loss) -> keras.Model:
-    model = build(dataset.lexicon.phonemes, settings.units, settings.seed)
+def _compile(model: keras.Model, loss: Loss, settings: Settings) -> None:
     steps = settings.epochs * max(1, settings.words // settings.batch)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
-    return model
 
 
 def _outcome(

@@ -6,9 +6,9 @@ import random
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
-from lossmith.demos.g2p.data import LETTER, START, STEPS, Vocabulary
+from lossmith.demos.g2p.data import LETTER, PAD, START, STEPS, Vocabulary
 
 
 def build(phonemes: Vocabulary, units: int, seed: int) -> keras.Model:
@@ -26,10 +26,12 @@ def build(phonemes: Vocabulary, units: int, seed: int) -> keras.Model:
     spelling = keras.Input((None,), dtype="int32", name="spelling")
     given = keras.Input((None,), dtype="int32", name="given")
     letters = layers.Embedding(len(LETTER), units, mask_zero=True)(spelling)
-    read = layers.Bidirectional(layers.GRU(units // 2, return_sequences=True))(letters)
+    onwards = layers.GRU(units // 2, return_sequences=True)(letters)
+    back = layers.GRU(units // 2, return_sequences=True, go_backwards=True)(letters)
+    read = ops.concatenate([onwards, ops.flip(back, axis=1)], axis=-1)
     heard = layers.Embedding(len(phonemes), units)(given)
     state = layers.GRU(units, return_sequences=True)(heard)
-    context = layers.Attention()([state, read])
+    context = layers.Attention()([state, read], mask=[None, ops.not_equal(spelling, PAD)])
     joined = layers.Concatenate()([state, context])
     hidden = layers.Dense(units, activation="tanh")(joined)
     logits = layers.Dense(len(phonemes), name="logits")(hidden)
