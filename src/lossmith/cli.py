@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,13 @@ FAULT = 2
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+STDERR = 2
+"""Written to by number: a print that was interrupted cannot be entered again."""
+
+SHOW_CURSOR = "\x1b[?25h"
+"""A bar hides the cursor of a terminal."""
 
 
 class Commands(click.Group):
@@ -125,16 +132,20 @@ def _prepared(
 
 @contextmanager
 def _interruptible(output: Output) -> Generator[None]:
-    """End with one line after Ctrl-C, which says what was written.
+    """End with one line at Ctrl-C, which says what was written.
 
-    The process ends at once, without the interpreter's own goodbye: a framework that is still
-    compiling in another thread does not survive that, and the line would end in a crash.
+    The process ends in the signal handler. Raised as an exception, an interrupt can be lost in a
+    callback of the framework, or end in a crash where a framework is still compiling.
     """
+
+    def stop(*_: object) -> None:
+        written = ", ".join(str(path) for path in output.written) or "nothing"
+        after_bar = SHOW_CURSOR + "\n" if os.isatty(STDERR) else ""
+        os.write(STDERR, f"{after_bar}stopped; {written} was written\n".encode())
+        os._exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield
-    except KeyboardInterrupt:
-        written = ", ".join(str(path) for path in output.written) or "nothing"
-        click.echo(f"stopped; {written} was written", err=True)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, before)

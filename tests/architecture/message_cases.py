@@ -70,8 +70,8 @@ def _raise_message(_x, _sizes, message):
 
 
 def compiled(loss, **arguments):
-    x = keras.Input((2,))
-    model = lm.Model(x, keras.layers.Dense(2)(x))
+    x = keras.Input((2,), name="x")
+    model = lm.Model(x, keras.layers.Dense(2, name="head")(x))
     model.compile(loss=loss, **arguments)
     return model
 
@@ -174,6 +174,9 @@ CASES: dict[str, Callable[[], object]] = {
         {"y": zeros(2, 3), "length": zeros(2)}, zeros(2, 3)
     ),
     "source-needs-a-model": lambda: lm.Loss("mse", "b, b", of=("x", "output"))(None, zeros(2)),
+    "source-no-such-layer": lambda: compiled(lm.Loss("l1", of="layer:encoder")),
+    "source-no-such-weight": lambda: compiled(lm.Loss("l2", of="weights:encoder/kernel")),
+    "source-layer-without-a-model": lambda: lm.Loss("l1", of="layer:encoder")(None, None),
     "source-not-given": lambda: lm.Loss("mse", "b, b")(None, zeros(2)),
     "mask-sample-weight-not-given": lambda: lm.Loss("mse", "b, b", mask=lm.masks.SampleWeight())(
         zeros(2), zeros(2)

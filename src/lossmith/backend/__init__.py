@@ -4,8 +4,8 @@ from lossmith.backend._host import (
     all_replicas,
     hold_shape,
     keras_mask,
-    masks_withheld,
     replica_share,
+    shapes_only,
     with_rank,
 )
 
@@ -13,7 +13,7 @@ __all__ = [
     "all_replicas",
     "hold_shape",
     "keras_mask",
-    "masks_withheld",
     "replica_share",
+    "shapes_only",
     "with_rank",
 ]

@@ -13,14 +13,14 @@ Tensor = Any
 def keras_mask(x: Tensor) -> Tensor | None:
     """Return the mask that Keras' layers attached to `x`, or None.
 
-    With `masks_withheld` the one use of Keras' private interface: there is no public way.
+    With `shapes_only` the one use of Keras' private interface: there is no public way.
     """
     from keras.src.backend import get_keras_mask
 
     return get_keras_mask(x)
 
 
-def masks_withheld() -> bool:
+def shapes_only() -> bool:
     """Tell whether Keras only works out shapes, as it does before `fit`: masks are then dropped."""
     from keras.src.backend import in_symbolic_scope
 

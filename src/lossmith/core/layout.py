@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from lossmith.core.axes import Tensor, shape_text
 from lossmith.core.kinds import Error
-from lossmith.core.notation import ELLIPSIS, Axes, TensorAxes
+from lossmith.core.notation import ELLIPSIS, ONE, Axes, TensorAxes
 from lossmith.messages import NotationError, ShapeError
 
+Shape = Sequence[int | None]
 _CONSUMED = "c"
 _LEADING = TensorAxes((ELLIPSIS,))
 _CLASSES = TensorAxes((ELLIPSIS, _CONSUMED), (_CONSUMED,))
@@ -99,7 +100,7 @@ def default_axes(error: Error, tensors: Mapping[str, Tensor]) -> Axes:
     return Axes((*((_LEADING if sparse else _CLASSES,) * len(targets)), _CLASSES))
 
 
-def _differ(a: tuple[int | None, ...], b: tuple[int | None, ...]) -> bool:
+def _differ(a: Shape, b: Shape) -> bool:
     return len(a) != len(b) or any(
         m is not None and n is not None and m != n for m, n in zip(a, b, strict=True)
     )
@@ -107,29 +108,55 @@ def _differ(a: tuple[int | None, ...], b: tuple[int | None, ...]) -> bool:
 
 def _unlike(tensors: Mapping[str, Tensor], error: Error) -> ShapeError:
     target, prediction = (tuple(x.shape) for x in list(tensors.values())[-2:])
-    if 0 in error.consumes:
-        axes = _suggestion(target, prediction)
-    else:
-        axes = f"{_suggestion(target, prediction[:-1])} [{_CONSUMED}]"
+    axes, all_meet = _suggestion(target, prediction, error)
     return ShapeError(
         "target and prediction do not line up",
         got=", ".join(f"{source!r} {shape_text(x)}" for source, x in tensors.items()),
         expected="equal shapes, or axes that say how they meet",
-        fix=f"name the axes, as in axes={axes!r}",
+        fix=f"name the axes, as in axes={axes!r}"
+        if all_meet
+        else f"bring both to the same lengths; axes={axes!r} compares each with each",
     )
 
 
-def _suggestion(target: Sequence[int | None], prediction: Sequence[int | None]) -> str:
-    """Name axes so that they meet from the left; what is left over repeats."""
-    pair = (target, prediction)
-    written = [
-        " ".join(
-            "1" if size == 1 and (at >= len(other) or other[at] != 1) else name
-            for at, (size, name) in enumerate(zip(own, "btkfgh", strict=False))
-        )
-        for own, other in (pair, pair[::-1])
+def _suggestion(target: Shape, prediction: Shape, error: Error) -> tuple[str, bool]:
+    """Name axes for two shapes, and say whether every axis of the shorter one meets another."""
+    if 0 in error.consumes:
+        target_axes, prediction_axes, all_meet = _meeting(target, prediction)
+        return f"{' '.join(target_axes)}, {' '.join(prediction_axes)}", all_meet
+    dense = error.target_consumes == "same" or (
+        error.target_consumes == "either" and len(target) == len(prediction)
+    )
+    leading = target[:-1] if dense else target
+    target_axes, prediction_axes, all_meet = _meeting(leading, prediction[:-1])
+    classes = [f"[{_CONSUMED}]"]
+    if dense:
+        target_axes += classes
+        all_meet = all_meet and not _differ(target[-1:], prediction[-1:])
+    return f"{' '.join(target_axes)}, {' '.join(prediction_axes + classes)}", all_meet
+
+
+def _meeting(target: Shape, prediction: Shape) -> tuple[list[str], list[str], bool]:
+    """Name two lists of lengths so that equal ones meet, from the left."""
+    long, short = sorted((prediction, target), key=len, reverse=True)
+    names = iter("btkfghijlmnopqrs")
+    long_axes = [next(names) for _ in long]
+    short_axes: list[str] = []
+    met = 0
+    for size in short:
+        place = next((at for at in range(met, len(long)) if long[at] in (size, None)), None)
+        if place is not None:
+            met = place + 1
+            short_axes.append(long_axes[place])
+        else:
+            short_axes.append(ONE if size == 1 else next(names))
+    all_meet = set(short_axes) <= {*long_axes, ONE}
+    long_axes = [
+        ONE if size == 1 and name not in short_axes else name
+        for size, name in zip(long, long_axes, strict=True)
     ]
-    return ", ".join(written)
+    pair = (short_axes, long_axes) if long is prediction else (long_axes, short_axes)
+    return (*pair, all_meet)
 
 
 def _amount(wanted: range) -> str:

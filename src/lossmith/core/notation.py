@@ -12,6 +12,7 @@ ELLIPSIS = "..."
 ONE = "1"
 _TOKEN = re.compile(r"\.\.\.|[A-Za-z_][A-Za-z0-9_]*|1(?![0-9A-Za-z_])|\[|\]")
 _SPACE = re.compile(r"\s+")
+_NOTHING_INSIDE = re.compile(r"\[\s*\]")
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _check_tensor(
             expected='"..." first: it stands for the leading axes',
             fix='write "... [c]"',
         )
-    if ELLIPSIS in consumed or ONE in consumed:
+    if ELLIPSIS in consumed or ONE in consumed or _NOTHING_INSIDE.search(part):
         raise NotationError(
             "only a named axis can be consumed",
             got=f"{part.strip()!r} in {text!r}",

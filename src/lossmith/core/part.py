@@ -65,6 +65,16 @@ class Part:
         }
         return cls(**loaded)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the tensors that it asks for, its own and those of parts inside it."""
+        values = [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]  # type: ignore[arg-type]
+        own = tuple(value for name, value in values if name == "source")
+        inner = (
+            source for _, value in values if isinstance(value, Part) for source in value.sources
+        )
+        return (*own, *inner)
+
     def __eq__(self, other: object) -> bool:
         """Parts are equal when their types and fields are."""
         return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]

@@ -59,6 +59,12 @@ class Pipeline:
     reduce: Reduction
     dtype: str | None
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all tensors that it asks for."""
+        parts = (*self.select, *self.weights, *((self.mask,) if self.mask else ()))
+        return (*self.of, *(source for part in parts for source in part.sources))
+
     def ratio(self, sources: Sources) -> Ratio:
         """Return the reduced loss before its division."""
         return self.reduce(self.elements(sources))
@@ -75,7 +81,7 @@ class Pipeline:
         safe = self._safe(context, mask, axes)
         scales = [self._weight(w(safe), context, mask, axes) for w in self.weights if w.inside]
         weights = [self._weight(w(safe), context, mask, axes) for w in self.weights if not w.inside]
-        if sources.sample_weight is not None:
+        if sources.sample_weight is not None and self._of_samples:
             given = context.leading_field(sources.tensor(_AUTOMATIC), _AUTOMATIC)
             weights.append(self._weight(given, context, mask, axes))
         sizes = _sizes(context.inputs.values(), context.sizes)
@@ -83,6 +89,11 @@ class Pipeline:
         values = evaluate(self.error, selected, axes, mask, tuple(scales))
         counted = None if mask is None else outer(mask, axes)
         return Elements(values, counted, tuple(weights), sizes)
+
+    @property
+    def _of_samples(self) -> bool:
+        """Whether the first axis is the batch, which it is not for weights of a model."""
+        return not self.of[-1].startswith("weights:")
 
     def _open(self, sources: Sources) -> Context:
         tensors = {source: sources.tensor(source) for source in self.of}
@@ -137,7 +148,7 @@ class Pipeline:
     def _mask(self, context: Context, axes: tuple[str, ...]) -> Named | None:
         asked = self.mask.parts if self.mask else ()
         masks = [self.mask(context)] if self.mask else []
-        automatic = context.sources.keras_mask(self.of[-1])
+        automatic = context.sources.keras_mask(self.of[-1]) if self._of_samples else None
         if automatic is not None and not any(mask.automatic for mask in asked):
             masks.append(context.leading_field(automatic, "Keras' mask"))
         for mask in masks:

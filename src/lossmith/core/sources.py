@@ -12,7 +12,8 @@ from lossmith import backend
 from lossmith.core.axes import Tensor
 from lossmith.messages import SourceError, closest, listed
 
-KINDS = ("y", "x", "output", "sample_weight")
+KINDS = ("y", "x", "output", "sample_weight", "layer", "weights")
+_FIELDS_ONLY = ("layer", "weights")
 
 
 def check_source(source: str) -> str:
@@ -21,11 +22,13 @@ def check_source(source: str) -> str:
     Raises:
         SourceError: Otherwise.
     """
-    if source.partition(":")[0] not in KINDS or source.endswith(":"):
+    kind, _, field = source.partition(":")
+    if kind not in KINDS or source.endswith(":") or (kind in _FIELDS_ONLY and not field):
         raise SourceError(
             "a source has an unknown name",
             got=repr(source),
-            expected=f"one of {listed(KINDS)}, or a field of one, as in 'y:lengths'",
+            expected="y, x, output or sample_weight, or a field as in 'y:lengths', 'output:head', "
+            "'layer:encoder', 'weights:lstm/kernel'",
             fix=f"write {closest(source, KINDS)[0]!r}, or name a field after a colon",
         )
     return source
@@ -40,12 +43,16 @@ class Sources:
         output: The model's output: a tensor, or a dict or tuple of outputs.
         x: The model's inputs; None where a loss is called without a model.
         sample_weight: Keras' sample weights, or None.
+        layer: Outputs of layers, by the name that the loss gives them; None without a model.
+        weights: Weights of the model, by the name that the loss gives them; None without a model.
     """
 
     y: Any
     output: Any
     x: Any = None
     sample_weight: Any = None
+    layer: Mapping[str, Any] | None = None
+    weights: Mapping[str, Any] | None = None
 
     def raw(self, source: str) -> Any:
         """Return what the user gave under a name, as given.
@@ -92,9 +99,9 @@ class Sources:
 
 
 def _absent(kind: str, source: str) -> SourceError:
-    if kind == "x":
+    if kind in ("x", *_FIELDS_ONLY):
         return SourceError(
-            "this loss needs a model that hands it the inputs",
+            "this loss needs a model that hands it more than target and prediction",
             got=f"{source!r} without a model",
             expected="a loss that is compiled into an lm.Model",
             fix="build lm.Model(inputs, outputs) instead of keras.Model(inputs, outputs)",

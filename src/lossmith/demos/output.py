@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -24,7 +25,7 @@ class Output:
         directory: Where to write; made when the first file is written. None writes nothing.
 
     Attributes:
-        written: The files written so far.
+        written: The files written so far, the one being written among them.
 
     Raises:
         ArgumentError: If the files could not be written there.
@@ -49,19 +50,19 @@ class Output:
     def write(self, results: dict[str, Any], curves: Figure) -> None:
         """Write both files, the numbers first."""
         text = json.dumps(_plain(results), indent=2, ensure_ascii=False, allow_nan=False)
-        path = self._place(RESULTS)
-        path.write_text(text + "\n", encoding="utf-8")
-        self.written.append(path)
-        path = self._place(CURVES)
-        curves.savefig(path, dpi=120)
-        self.written.append(path)
+        image = io.BytesIO()
+        curves.savefig(image, format="png", dpi=120)
+        self._write(RESULTS, f"{text}\n".encode())
+        self._write(CURVES, image.getvalue())
 
-    def _place(self, name: str) -> Path:
+    def _write(self, name: str, content: bytes) -> None:
         if self.directory is None:
             message = "an Output without a directory writes nothing"
             raise RuntimeError(message)
         self.directory.mkdir(parents=True, exist_ok=True)
-        return self.directory / name
+        path = self.directory / name
+        self.written.append(path)
+        path.write_bytes(content)
 
 
 def _plain(value: Any) -> Any:

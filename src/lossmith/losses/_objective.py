@@ -36,6 +36,11 @@ class Term(keras.losses.Loss):
         """Return every term before its division."""
         raise NotImplementedError
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all tensors that it asks for."""
+        return tuple(s for _, _, term in _terms(self) for s in term.pipeline.sources)
+
     def total(self, sources: Sources) -> Tensor:
         """Return the sum of all terms, each divided by its own count."""
         first, *others = (term.value for term in self.ratios(sources))

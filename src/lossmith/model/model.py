@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from lossmith.core.axes import Tensor
 from lossmith.core.sources import Sources
 from lossmith.losses._objective import Objective, Term
 from lossmith.messages import ArgumentError, listed
+from lossmith.model._inside import Inside
 from lossmith.model._ratios import TermLog
 
 
@@ -21,7 +23,10 @@ class Model(keras.Model):
     """A functional Keras model that hands its losses everything they name.
 
     `y` may be a dict of fields. A loss of lossmith in `compile` then finds its sources: `"y"`,
-    `"y:lengths"`, `"x"`, `"x:mask"`, `"output"`, `"output:name"` and `"sample_weight"`. Plain
+    `"y:lengths"`, `"x"`, `"x:mask"`, `"output"`, `"output:name"`, `"sample_weight"`, the output of
+    a layer, `"layer:encoder"` (`"layer:encoder:1"` for the second call of a layer that is shared,
+    `"layer:inner/encoder"` for one in a model inside), and weights, `"weights:lstm/kernel"`, or
+    several as one flat tensor, `"weights:*/kernel"`. All come from one forward pass. Plain
     metrics get the field `"y"`. Every term is logged under its name, from sums and counts, so
     that its epoch value is that of the whole data whatever the batch size; `loss` is the
     sum of these terms and of the model's other losses, such as regularisers.
@@ -35,6 +40,7 @@ class Model(keras.Model):
     Raises:
         ArgumentError: At `compile`, if a loss of lossmith stands inside a list or dict, or beside
             `loss_weights`.
+        SourceError: At `compile`, if the loss names a layer or a weight that is not there.
 
     Example:
         >>> import keras, numpy as np, lossmith as lm
@@ -52,6 +58,7 @@ class Model(keras.Model):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._term_log: TermLog | None = None
+        self._inside: Inside | None = None
 
     def compile(self, *args: Any, loss: Any = None, **kwargs: Any) -> None:
         """Configure training as `keras.Model.compile` does.
@@ -79,17 +86,34 @@ class Model(keras.Model):
                 expected="no loss_weights beside a loss of lossmith",
                 fix="write compile(loss=a + 0.1 * b)",
             )
+        inside = Inside(self, loss.sources) if isinstance(loss, Term) else None
         self._term_log = None
-        super().compile(*args, loss=loss, **kwargs)
+        # Keras would wrap the loss, and trace it anew for each train_on_batch.
+        super().compile(*args, loss=None if inside else loss, **kwargs)
+        self._inside = inside
         if isinstance(loss, Term):
+            self.loss = loss
             whole = loss if isinstance(loss, Objective) else Objective([loss])
             self._term_log = TermLog(whole.names, whole.factors)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Return how the model is compiled, for saving."""
+        config = super().get_compile_config()
+        if self._inside is not None:
+            config["loss"] = keras.saving.serialize_keras_object(self.loss)
+        return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Configure training as it was when the model was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        """Run the model, and keep what the layers return that a loss names."""
+        inside = self.__dict__.get("_inside")
+        with inside.recording() if inside else nullcontext():
+            return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def compute_loss(
         self,
@@ -100,7 +124,7 @@ class Model(keras.Model):
         training: Any = True,  # noqa: FBT002 - Keras' signature
     ) -> Tensor:
         """Return the total of all terms and of the model's other losses."""
-        if self._term_log is None:
+        if self._term_log is None or self._inside is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         inputs = [tensor.name for tensor in keras.tree.flatten(self.inputs)]
         sources = Sources(
@@ -108,12 +132,15 @@ class Model(keras.Model):
             output=_by_name(y_pred, self.output_names),
             x=_by_name(x, inputs),
             sample_weight=sample_weight,
+            layer=self._inside.outputs,
+            weights=self._inside.weights,
         )
+        self._inside.outputs = {}
         terms = self.loss.ratios(sources)
         for metric, term in zip(self._term_log.terms, terms, strict=True):
             metric.update_state(term.ratio)
         first, *others = (term.value for term in terms)
-        total = sum(others, start=first)
+        total: Tensor = sum(others, start=first)
         if self.losses:
             rest = sum(ops.cast(ops.sum(loss), total.dtype) for loss in self.losses)
             self._term_log.rest.update_state(rest)

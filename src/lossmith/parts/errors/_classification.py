@@ -117,7 +117,8 @@ class Focal(Error):
     def __call__(self, *inputs: Tensor) -> Tensor:
         target, prediction = inputs
         log_p = _log_probabilities(prediction, from_logits=self.from_logits)
-        return -self.alpha * _expected(ops.power(-ops.expm1(log_p), self.gamma) * log_p, target)
+        doubt = _power(-ops.expm1(log_p), self.gamma)
+        return -self.alpha * _expected(doubt * log_p, target)
 
 
 @part
@@ -214,7 +215,7 @@ class BinaryFocal(Error):
         p, not_p = ops.exp(log_p), ops.exp(log_not_p)
         unlikely = target * not_p + (1.0 - target) * p
         error = -(target * log_p + (1.0 - target) * log_not_p)
-        error = ops.power(unlikely, self.gamma) * error
+        error = _power(unlikely, self.gamma) * error
         if self.alpha is None:
             return error
         return error * (target * self.alpha + (1.0 - target) * (1.0 - self.alpha))
@@ -308,6 +309,11 @@ def _hinge(target: Tensor, prediction: Tensor) -> Tensor:
     one = ops.ones_like(target)
     sign = ops.where(target > 0, one, ops.where(target <= 0, -one, target))  # NaN stays NaN
     return ops.relu(1.0 - sign * prediction)
+
+
+def _power(probability: Tensor, exponent: float) -> Tensor:
+    """Raise to a power, with a finite slope at 0 also where the exponent is below 1."""
+    return ops.power(ops.maximum(probability, 1e-30), exponent)
 
 
 def _log_probabilities(prediction: Tensor, *, from_logits: bool) -> Tensor:
