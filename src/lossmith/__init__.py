@@ -1,7 +1,7 @@
 """Losses for Keras 3: build, check, look, run.
 
 `import lossmith` imports neither Keras nor a backend: names are loaded when they are used. Where
-Keras is there already, the losses are loaded at once, so that saved models find them.
+Keras is there already, it is told where to find the classes of saved models.
 """
 
 import importlib
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lossmith.parts import adjust as adjust
     from lossmith.parts import errors as errors
     from lossmith.parts import masks as masks
+    from lossmith.parts import schedules as schedules
     from lossmith.parts import select as select
     from lossmith.parts import weights as weights
 
@@ -33,8 +34,15 @@ _PLACES = {
     "loss": "lossmith.losses",
     "masks": "lossmith.parts.masks",
     "ops": "lossmith.core.ops",
+    "schedules": "lossmith.parts.schedules",
     "select": "lossmith.parts.select",
     "weights": "lossmith.parts.weights",
+}
+
+# What stands at the top of saved files; the parts inside come with their losses.
+_SAVED = {
+    "lossmith.losses": ("Loss", "Objective"),
+    "lossmith.model": ("Model",),
 }
 
 __all__ = [
@@ -48,6 +56,7 @@ __all__ = [
     "loss",
     "masks",
     "ops",
+    "schedules",
     "select",
     "weights",
 ]
@@ -68,6 +77,19 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+class _Deferred:
+    """Stands where Keras looks for a class of a saved model, and loads it when it is asked for."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def from_config(self, *args: Any, **kwargs: Any) -> Any:
+        cls = getattr(importlib.import_module(self._module), self._name)
+        return cls.from_config(*args, **kwargs)
+
+
 if "keras" in sys.modules:
-    for _place in sorted(set(_PLACES.values())):
-        importlib.import_module(_place)
+    _known = sys.modules["keras"].saving.get_custom_objects()
+    for _module, _names in _SAVED.items():
+        for _name in _names:
+            _known.setdefault(f"lossmith>{_name}", _Deferred(_module, _name))

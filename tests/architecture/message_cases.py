@@ -190,6 +190,12 @@ CASES: dict[str, Callable[[], object]] = {
     "loss-dtype": lambda: lm.Loss("mse", dtype="float16"),
     "loss-arity": lambda: lm.Loss("mse", "b", of="output"),
     "loss-name-unknown": lambda: lm.Loss("mean_squared_eror"),
+    "factor-moves-without-a-model": lambda: (
+        lm.schedules.Linear(0.0, 1.0, over=9) * lm.Loss("mse")
+    )(zeros(2), zeros(2)),
+    "factor-moves-twice": lambda: 0.1 * (lm.schedules.Learned() * lm.Loss("mse")),
+    "factor-counts-something": lambda: lm.schedules.Linear(0.0, 1.0, over=9, by="batch"),
+    "factor-piecewise": lambda: lm.schedules.Piecewise([1, 2], [0.0, 1.0]),
     "loss-plus-something": lambda: lm.Loss("mse") + keras.losses.MeanSquaredError(),
     "objective-names": lambda: lm.Objective([lm.Loss("mse"), lm.Loss("mae")], names=["a", "a"]),
     "keras-loss-with-a-reduction": lambda: lm.Loss(keras.losses.MeanSquaredError("sum")),

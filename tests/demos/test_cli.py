@@ -96,17 +96,19 @@ def test_the_backend_cannot_change_once_keras_runs(monkeypatch):
 
 
 @pytest.mark.parametrize("names", [[], ["results.json"], ["results.json", "curves.png"]])
-def test_interrupted_says_what_was_written(names, monkeypatch, tmp_path):
+def test_interrupted_says_what_was_written(names, monkeypatch, tmp_path, capfd):
     def interrupted(_, output):
         output.written += [tmp_path / name for name in names]
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(co2, "run", interrupted)
     monkeypatch.setattr(cli.os, "_exit", sys.exit)
     result = _run("demo", "co2", "--out", str(tmp_path))
     written = ", ".join(str(tmp_path / name) for name in names) or "nothing"
     assert result.exit_code == cli.INTERRUPTED
-    assert result.stderr == f"stopped; {written} was written\n"
+    assert capfd.readouterr().err == f"stopped; {written} was written\n"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for another process")

@@ -79,7 +79,7 @@ def test_batches_come_in_the_order_of_their_seed():
 
 
 def test_the_demo_end_to_end(tmp_path):
-    args = ["demo", "co2", "--epochs", "2", "--out", str(tmp_path)]
+    args = ["demo", "co2", "--epochs", "1", "--out", str(tmp_path)]
     run = CliRunner().invoke(main, args, catch_exceptions=False)
     assert run.exit_code == 0, run.output
     assert "NaN at step 1" in run.output

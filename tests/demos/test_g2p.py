@@ -141,7 +141,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(out):
-    args = ["demo", "g2p", "--words", "256", "--epochs", "1", "--seed", "3", "--out", str(out)]
+    args = ["demo", "g2p", "--words", "128", "--epochs", "1", "--seed", "3", "--out", str(out)]
     return CliRunner().invoke(main, args, catch_exceptions=False)
 
 

@@ -11,13 +11,16 @@ from lossmith.core.part import PARTS, Example, Part
 
 # The argument of `lm.Loss` that takes parts of each kind.
 ARGUMENTS = {"masks": "mask", "weights": "weights", "select": "select", "adjust": "adjust"}
-KINDS = {"errors": lm.errors, **{kind: getattr(lm, kind) for kind in ARGUMENTS}}
+KINDS = {kind: getattr(lm, kind) for kind in ("errors", "schedules", *ARGUMENTS)}
 
-CASES = [
+ALL = [
     pytest.param(cls, example, id=f"{name}-{place}")
     for name, cls in sorted(PARTS.items())
     for place, example in enumerate(cls.EXAMPLES)
 ]
+# Factors of terms stand in a sum of losses, not inside a loss.
+CASES = [case for case in ALL if case.values[0].kind != "schedules"]
+FACTORS = [case for case in ALL if case.values[0].kind == "schedules"]
 
 
 def loss_of(cls: type[Part], example: Example, **arguments: Any) -> lm.Loss:

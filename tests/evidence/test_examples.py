@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+from lossmith.core.kinds import Progress
 from lossmith.core.part import PARTS
-from tests.evidence.assemble import ARGUMENTS, CASES, loss_of, prediction_of
+from tests.evidence.assemble import ARGUMENTS, CASES, FACTORS, loss_of, prediction_of
 from tests.support.grads import value_and_grad
 
 
@@ -34,7 +35,15 @@ def test_an_example_gives_the_same_inside_a_compiled_step(cls, example):
 
 
 def test_every_kind_of_part_has_an_argument_of_the_loss():
-    assert {cls.kind for cls in PARTS.values()} == {"errors", *ARGUMENTS}
+    assert {cls.kind for cls in PARTS.values()} == {"errors", "schedules", *ARGUMENTS}
+
+
+@pytest.mark.parametrize(("cls", "example"), FACTORS)
+def test_factors_are_those_worked_by_hand(cls, example):
+    factor = cls(**example.config)
+    at = [keras.ops.convert_to_tensor(x, dtype="float32") for x in example.y_pred]
+    moved = [factor(Progress(step=x, epoch=-1.0 * x, variable=x)) for x in at]
+    np.testing.assert_allclose([float(x) for x in moved], example.values, rtol=1e-6)
 
 
 @pytest.mark.parametrize("argument", sorted(ARGUMENTS.values()))

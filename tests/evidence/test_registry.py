@@ -10,7 +10,7 @@ import pytest
 import lossmith as lm
 from lossmith.core.kinds import Difference, Error
 from lossmith.core.part import PARTS, Example, Part, part
-from tests.evidence.assemble import CASES, KINDS, loss_of
+from tests.evidence.assemble import ALL, CASES, KINDS, loss_of
 from tests.support.grads import value_and_grad
 
 CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(PARTS.items())]
@@ -25,7 +25,7 @@ DIFFERENCES = [
 # ── what comes back ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("cls", "example"), CASES)
+@pytest.mark.parametrize(("cls", "example"), ALL)
 def test_a_part_comes_back_from_its_config_equal(cls, example):
     whole = cls(**example.config)
     config = whole.get_config()
@@ -36,7 +36,7 @@ def test_a_part_comes_back_from_its_config_equal(cls, example):
     assert again.get_config() == config
 
 
-@pytest.mark.parametrize(("cls", "example"), CASES)
+@pytest.mark.parametrize(("cls", "example"), ALL)
 def test_a_part_comes_back_through_json_equal(cls, example):
     whole = cls(**example.config)
     text = json.dumps(keras.saving.serialize_keras_object(whole))

@@ -19,7 +19,7 @@ class Fault:
     Attributes:
         title: What happens, as a heading.
         right: The value by hand.
-        wrong: The value that Keras gives, on every backend; None where it is an event, not a number.
+        wrong: The value that Keras gives, on every backend; None where it is no number.
     """
 
     title: str

@@ -50,9 +50,7 @@ KERAS = {
     },
 }
 # PyTorch multiplies the mask in place, which cannot give the weights an axis that they lack.
-TORCH = {
-    (size, True, weight): "EEEE" for size in SIZES for weight in ("(B,)", "(B,1)")
-}
+TORCH = {(size, True, weight): "EEEE" for size in SIZES for weight in ("(B,)", "(B,1)")}
 
 
 @lm.loss("b [t f], b [t f]")
@@ -109,8 +107,8 @@ class Cell:
         """Whether mask and weight have no axis besides those of the errors."""
         return set(self.named) <= set(axes) and (self.mask is None or "t" in axes)
 
-    def right(self, axes):
-        """Return the value and the gradient for errors over some axes, by NumPy."""
+    def right(self):
+        """Return the value and the gradient, by NumPy."""
         difference = self.prediction.astype("float64") - self.y
         full = np.ones_like(difference)
         scale = full if self.weight is None else full * self._spread(self.weight, self.named)
@@ -132,7 +130,9 @@ class Cell:
 
 def _cells(forms):
     return [
-        pytest.param(size, mask, weight, form, id=f"{size}-{'mask' if mask else 'no mask'}-{weight}-{form}")
+        pytest.param(
+            size, mask, weight, form, id=f"{size}-{'mask' if mask else 'no mask'}-{weight}-{form}"
+        )
         for size in SIZES
         for mask in (False, True)
         for weight in WEIGHTS
@@ -149,7 +149,7 @@ def test_ours_is_right_or_says_why_not(size, mask, weight, form):
         assert caught.value.fix
         return
     value, gradient = cell.run(cell.ours)
-    right, right_gradient = cell.right(cell.axes)
+    right, right_gradient = cell.right()
     np.testing.assert_allclose(value, right, rtol=1e-5)
     np.testing.assert_allclose(gradient, right_gradient, rtol=1e-5, atol=1e-7)
 
@@ -159,7 +159,7 @@ def _keras(cell):
         value = cell.keras(cell.y, masked(cell.prediction, cell.mask), cell.weight)
     except Exception:  # noqa: BLE001 - whatever the framework raises for shapes
         return "E"
-    right, _ = cell.right(cell.axes)
+    right, _ = cell.right()
     return "R" if np.isclose(float(keras.ops.convert_to_numpy(value)), right, rtol=1e-4) else "W"
 
 

@@ -12,7 +12,7 @@ from tests.support.grads import value_and_grad
 
 NAN = float("nan")
 
-# (y, prediction, mask, sample_weight)
+# Each: targets, a prediction, and a mask or weights.
 F1 = (floats(0, 1, 2, 3), floats([0], [1], [2], [3]))
 F2 = (floats(0, 0, 0, 0), floats(1, 2, 3, 4), floats(1, 0, 0, 0))
 F3 = (floats([0, 0]), floats([1, 100]), [[1, 0]])

@@ -1,13 +1,13 @@
 """The same loss on clean and on dirty inputs, in one step, so that they can be compared by bit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from tests.support.grads import Array, value_and_grad
+from tests.support.grads import Array
 
 FLOATS = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 3e38, 0.0, -1.0], "float32")
 LABELS = np.array([-1, 2**31 - 1, -(2**31), 99, 3], "int32")
@@ -45,19 +45,55 @@ class Outcome:
         return [np.ascontiguousarray(x).tobytes() for x in (self.value, *self.gradients.values())]
 
 
-def outcomes(loss: Any, *sets: Sequence[Array], jit: bool) -> list[Outcome]:
-    """What `loss(*inputs)` gives on each of several sets of inputs."""
+def outcomes(loss: Callable[..., Any], *sets: Sequence[Array], jit: bool) -> list[Outcome]:
+    """What the scalar `loss(*inputs)` gives on each of several sets of inputs.
+
+    All sets go through one compiled step: TensorFlow rounds two copies of the same formula
+    differently when they stand in one graph.
+    """
     floats = [place for place, x in enumerate(sets[0]) if x.dtype.kind == "f"]
+    step = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.config.backend()]
+    run = step(loss, floats, jit)
+    found = []
+    for arrays in sets:
+        value, gradients = run(*arrays)
+        own = (np.asarray(gradient) for gradient in gradients)
+        found.append(Outcome(np.asarray(value), dict(zip(floats, own, strict=True))))
+    return found
+
+
+def _jax(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+    import jax
+
+    step = jax.value_and_grad(loss, argnums=floats)
+    return jax.jit(step) if jit else step
+
+
+def _tensorflow(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+    import tensorflow as tf
 
     def step(*tensors: Any) -> Any:
-        values = []
-        for which, arrays in enumerate(sets):
-            own = tensors[which * len(floats) :][: len(floats)]
-            held = dict(enumerate(arrays)) | dict(zip(floats, own, strict=True))
-            values.append(loss(*held.values()))
-        return keras.ops.stack(values)
+        own = [tensors[place] for place in floats]
+        with tf.GradientTape() as tape:
+            tape.watch(own)
+            value = loss(*tensors)
+        zero = tf.UnconnectedGradients.ZERO
+        return value, tape.gradient(value, own, unconnected_gradients=zero)
 
-    given = [arrays[place] for arrays in sets for place in floats]
-    values, gradients = value_and_grad(step, *given, jit=jit)
-    found = iter(gradients)
-    return [Outcome(value, {place: next(found) for place in floats}) for value in values]
+    compiled = tf.function(step) if jit else step
+    return lambda *arrays: compiled(*map(tf.convert_to_tensor, arrays))
+
+
+def _torch(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+    import torch
+
+    del jit  # `torch.compile` needs a C++ compiler, which a bare machine does not have
+
+    def run(*arrays: Any) -> Any:
+        tensors = [torch.tensor(x, requires_grad=at in floats) for at, x in enumerate(arrays)]
+        value = loss(*tensors)
+        own = [tensors[place] for place in floats]
+        gradients = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
+        return value.detach(), gradients
+
+    return run

@@ -12,11 +12,11 @@ from tests.parts.poison import masked_places, outcomes, poisoned
 
 modes = pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
 places = pytest.mark.parametrize("place", range(len(CASES)), ids=IDS)
-label_places = pytest.mark.parametrize(
-    "place",
-    [place for place, case in enumerate(CASES) if case.labels and not case.of_keras],
-    ids=[case.name for case in CASES if case.labels and not case.of_keras],
-)
+OWN = [place for place, case in enumerate(CASES) if not case.of_keras]
+own_places = pytest.mark.parametrize("place", OWN, ids=[IDS[place] for place in OWN])
+LABELS = [place for place in OWN if CASES[place].labels]
+label_places = pytest.mark.parametrize("place", LABELS, ids=[IDS[place] for place in LABELS])
+REFUSED_BY_TORCH = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
 OUT_OF_RANGE = (-1, 3, 99, 2**31 - 1, -(2**31))
 
 
@@ -31,11 +31,10 @@ def inputs_of(case):
     return inputs, counted, masked
 
 
-def with_one(inputs, which, masked, value, *, whole=False):
-    """The inputs with one number that counts changed, or the whole position at one time."""
+def with_one(inputs, which, masked, value):
+    """The inputs with one number that counts changed."""
     changed = [x.copy() for x in inputs]
-    at = tuple(np.argwhere(~masked[which])[0])
-    changed[which][at[:2] if whole else at] = value
+    changed[which][tuple(np.argwhere(~masked[which])[0])] = value
     return changed
 
 
@@ -52,12 +51,10 @@ def results(place, *, jit):
         "nothing counted": [*inputs, np.zeros_like(counted)],
         "nothing counted, dirty": [*waste, np.zeros_like(counted)],
     }
-    for which, x in enumerate(inputs):
+    for which, x in enumerate(() if case.of_keras else inputs):
         if x.dtype.kind == "f":
-            # Of Keras' losses, some read one class alone.
-            spoilt = with_one(inputs, which, masked, np.nan, whole=case.of_keras)
-            sets[f"nan {which}"] = [*spoilt, counted]
-        elif not case.of_keras:
+            sets[f"nan {which}"] = [*with_one(inputs, which, masked, np.nan), counted]
+        else:
             for label in OUT_OF_RANGE:
                 sets[f"label {label}"] = [*with_one(inputs, which, masked, label), counted]
     loss = case.loss(mask=lm.masks.Field("y:mask", case.mask_axes))
@@ -92,11 +89,23 @@ def test_nothing_counted_is_zero_with_a_zero_gradient(place, jit):
 
 
 @modes
-@places
+@own_places
 def test_a_nan_that_counts_is_seen(place, jit):
     found = {name: x for name, x in results(place, jit=jit).items() if name.startswith("nan")}
     assert found
     assert [name for name, outcome in found.items() if not np.isnan(outcome.value)] == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.of_keras], ids=lambda c: c.name)
+def test_a_nan_that_counts_is_seen_through_a_keras_loss(case, backend):
+    (target, prediction), counted, _ = inputs_of(case)
+    prediction[0, 0] = np.nan  # the whole position: some of these losses read one class alone
+    loss = case.loss(mask=lm.masks.Field("y:mask", case.mask_axes))
+    if backend == "torch" and type(case.error.loss).__name__ in REFUSED_BY_TORCH:
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            loss({"y": target, "mask": counted}, prediction)
+        return
+    assert np.isnan(float(loss({"y": target, "mask": counted}, prediction)))
 
 
 @modes

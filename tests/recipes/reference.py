@@ -139,7 +139,9 @@ def _distance(y, p):
 
 @_reference("07_error_a_step_then_over_time", _normal(8, 8, 2))
 def _steps(y, p):
-    return np.mean([np.mean([np.sum((p[b, t] - y[b, t]) ** 2) for t in range(8)]) for b in range(8)])
+    return np.mean(
+        [np.mean([np.sum((p[b, t] - y[b, t]) ** 2) for t in range(8)]) for b in range(8)]
+    )
 
 
 @_reference("08_class_weights_on_sequences", _chances(16, 3, 3))
@@ -158,9 +160,7 @@ def _table(y, p):
     return np.einsum("ft,btf->", feature_by_step, (p - y) ** 2) / y.size
 
 
-@_reference(
-    "11_term_on_activations", _prediction_and_hidden, outputs=("prediction", "hidden")
-)
+@_reference("11_term_on_activations", _prediction_and_hidden, outputs=("prediction", "hidden"))
 def _two_terms(y, p, h):
     return np.mean((p - y) ** 2) + 0.1 * np.mean(np.abs(h))
 

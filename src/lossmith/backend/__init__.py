@@ -8,9 +8,11 @@ from lossmith.backend._host import (
     shapes_only,
     with_rank,
 )
+from lossmith.backend._loop import fold
 
 __all__ = [
     "all_replicas",
+    "fold",
     "hold_shape",
     "keras_mask",
     "replica_share",

@@ -113,8 +113,26 @@ def named(x: Tensor, axes: TensorAxes, source: str) -> Named:
                 expected="length 1",
                 fix="give that axis a name",
             )
-    value = ops.squeeze(x, ones) if ones else x
+    value = _without(x, ones, source)
     return Named(value, tuple(name for name in names if name != ONE))
+
+
+def _without(x: Tensor, ones: list[int], source: str) -> Tensor:
+    """Drop axes of length one, held to that at run time where it is unknown while tracing."""
+    if any(x.shape[place] is None for place in ones):
+        sizes = [1 if place in ones else size for place, size in enumerate(ops.shape(x))]
+        error = ShapeError(
+            f"{source!r} has an axis of another length where the axes say 1",
+            got=f"shape {shape_text(x)} at run time",
+            expected="length 1",
+            fix="give that axis a name",
+        )
+        x = backend.hold_shape(x, sizes, str(error))
+    if any(x.shape[place] is None for place in ones):  # a KerasTensor
+        for place in reversed(ones):
+            x = ops.take(x, 0, axis=place)
+        return x
+    return ops.squeeze(x, ones) if ones else x
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,12 @@ class Context:
             return self.select(self._symbolic_positions(axis))
         return self.select(Named(ops.arange(self.sizes[axis], dtype="int32"), (axis,)))
 
+    def length(self, axis: str) -> Any:
+        """Return how many positions an axis has before any selection."""
+        if self.sizes[axis] is None:
+            return ops.max(self._symbolic_positions(axis).value) + 1
+        return self.sizes[axis]
+
     def axis(self, axis: str | None) -> str:
         """Return an axis that is there: `axis`, or by default the prediction's second."""
         prediction = self.given_prediction.axes

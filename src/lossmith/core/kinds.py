@@ -197,6 +197,49 @@ class Select(Part):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: what factors move by.
+
+    Attributes:
+        step: How many steps have been trained, a float scalar.
+        epoch: How many epochs have been ended, a float scalar.
+        variable: The factor's own variable; None where it has none.
+    """
+
+    step: Tensor
+    epoch: Tensor
+    variable: Tensor | None = None
+
+    def counted(self, by: str) -> Tensor:
+        """Return the steps or the epochs."""
+        return self.step if by == "step" else self.epoch
+
+
+class Factor(Part):
+    """The factor of a term in a sum, where it is not a number: it moves during training.
+
+    Attributes:
+        learns: Whether it has a trainable variable of its own.
+    """
+
+    kind: ClassVar[str] = "schedules"
+    learns: ClassVar[bool] = False
+
+    @property
+    def variable_start(self) -> float:
+        """The initial value of its variable."""
+        raise NotImplementedError
+
+    def __call__(self, progress: Progress) -> Tensor:
+        """Return the factor, a scalar."""
+        raise NotImplementedError
+
+    def penalty(self, progress: Progress) -> Tensor:
+        """Return what its variable adds to the total."""
+        raise NotImplementedError
+
+
 def options(given: Any) -> tuple[Any, ...]:
     """Return one part or several as a tuple."""
     if given is None:

@@ -125,7 +125,7 @@ def _suggestion(target: Shape, prediction: Shape, error: Error) -> tuple[str, bo
         target_axes, prediction_axes, all_meet = _meeting(target, prediction)
         return f"{' '.join(target_axes)}, {' '.join(prediction_axes)}", all_meet
     dense = error.target_consumes == "same" or (
-        error.target_consumes == "either" and len(target) == len(prediction)
+        error.target_consumes == "either" and len(target) == len(prediction) and target[-1] != 1
     )
     leading = target[:-1] if dense else target
     target_axes, prediction_axes, all_meet = _meeting(leading, prediction[:-1])

@@ -81,7 +81,7 @@ class Part:
 
     def __hash__(self) -> int:
         """Equal parts hash alike."""
-        return hash(repr(self))
+        return hash(repr(self.get_config()))
 
 
 @dataclass_transform(frozen_default=True)

@@ -29,7 +29,7 @@ def check_source(source: str) -> str:
             got=repr(source),
             expected="y, x, output or sample_weight, or a field as in 'y:lengths', 'output:head', "
             "'layer:encoder', 'weights:lstm/kernel'",
-            fix=f"write {closest(source, KINDS)[0]!r}, or name a field after a colon",
+            fix=f"write {closest(source, KINDS[:4])[0]!r}, or name a field after a colon",
         )
     return source
 

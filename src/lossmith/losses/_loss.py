@@ -80,7 +80,7 @@ class Loss(Term):
         dtype: str | None = None,
     ) -> None:
         resolved = resolve_error(error)
-        super().__init__(name=name or _name(error, resolved), dtype=dtype)
+        super().__init__(name=name or _name(error, resolved), dtype=_checked_dtype(dtype))
         sources = (of,) if isinstance(of, str) else tuple(of)
         self.pipeline = Pipeline(
             error=resolved,
@@ -91,7 +91,7 @@ class Loss(Term):
             mask=_one_mask(_parts(Mask, mask, "mask")),
             weights=_parts(Weight, weights, "weights"),
             reduce=parse_reduce(reduce),
-            dtype=_checked_dtype(dtype),
+            dtype=dtype,
         )
         _check(self.pipeline)
 
@@ -151,7 +151,7 @@ class Loss(Term):
 
     def __hash__(self) -> int:
         """Equal losses hash alike."""
-        return hash(repr(self))
+        return hash(repr(self.get_config()))
 
     def __repr__(self) -> str:
         """Write it as it can be typed."""

@@ -10,9 +10,11 @@ import keras
 
 from lossmith.core.axes import Tensor
 from lossmith.core.elements import Ratio
+from lossmith.core.kinds import Factor
 from lossmith.core.part import number
 from lossmith.core.sources import Sources
-from lossmith.messages import ArgumentError, listed
+from lossmith.messages import ArgumentError, SourceError, listed
+from lossmith.parts.schedules import KerasSchedule
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,21 @@ class NamedRatio:
     """A term of one step: its name, its factor in the total, its sum and count."""
 
     name: str
-    factor: float
+    factor: Any
     ratio: Ratio
 
     @property
     def value(self) -> Tensor:
         """What the term adds to the total."""
-        return self.ratio.value if self.factor == 1 else self.factor * self.ratio.value
+        if isinstance(self.factor, Factor):
+            raise SourceError(
+                f"the factor of {self.name!r} moves, which takes a model that counts steps",
+                got=f"{self.factor!r} without a model",
+                expected="a loss that is compiled into an lm.Model",
+                fix="build lm.Model(inputs, outputs) instead of keras.Model(inputs, outputs)",
+            )
+        plain = isinstance(self.factor, (int, float)) and self.factor == 1
+        return self.ratio.value if plain else self.factor * self.ratio.value
 
 
 class Term(keras.losses.Loss):
@@ -60,13 +70,12 @@ class Term(keras.losses.Loss):
         """
         return self.total(Sources(y_true, y_pred, sample_weight=sample_weight))
 
-    def __mul__(self, factor: float) -> Objective:
-        """Weigh the loss inside a sum."""
-        factor = number(factor, "factor")
+    def __mul__(self, factor: Any) -> Objective:
+        """Weigh the loss inside a sum, by a number, a part of `lm.schedules` or Keras' schedule."""
         terms = _terms(self)
         return Objective(
             [term for _, _, term in terms],
-            factors=[factor * own for _, own, _ in terms],
+            factors=[_product(_factor(factor), own) for _, own, _ in terms],
             names=[name for name, _, _ in terms],
         )
 
@@ -97,7 +106,8 @@ class Objective(Term):
 
     Args:
         terms: The losses.
-        factors: Their factors in the sum; None: all 1.
+        factors: Their factors in the sum, numbers or parts of `lm.schedules`; None: all 1. Factors
+            that move need an `lm.Model`, which counts steps and trains what is learned.
         names: Their names; None: their own, numbered where two are alike.
         name: The name of the sum.
 
@@ -114,13 +124,13 @@ class Objective(Term):
     def __init__(
         self,
         terms: Sequence[Any],
-        factors: Sequence[float] | None = None,
+        factors: Sequence[Any] | None = None,
         names: Sequence[str] | None = None,
         name: str = "objective",
     ) -> None:
         super().__init__(name=name)
         self.terms = tuple(terms)
-        self.factors = tuple(factors or [1.0] * len(self.terms))
+        self.factors = tuple(_factor(factor) for factor in factors or [1.0] * len(self.terms))
         self.names = tuple(names or _distinct([term.name for term in self.terms]))
         lengths = {len(self.terms), len(self.factors), len(self.names), len(set(self.names))}
         if len(lengths) > 1 or not self.terms:
@@ -142,7 +152,7 @@ class Objective(Term):
         """Return what `from_config` needs to build an equal objective."""
         return {
             "terms": [keras.saving.serialize_keras_object(term) for term in self.terms],
-            "factors": list(self.factors),
+            "factors": [keras.saving.serialize_keras_object(factor) for factor in self.factors],
             "names": list(self.names),
             "name": self.name,
         }
@@ -151,15 +161,35 @@ class Objective(Term):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the objective again."""
         terms = [keras.saving.deserialize_keras_object(term) for term in config["terms"]]
-        return cls(terms, config["factors"], config["names"], config["name"])
+        factors = [keras.saving.deserialize_keras_object(factor) for factor in config["factors"]]
+        return cls(terms, factors, config["names"], config["name"])
 
     def __repr__(self) -> str:
         """Write it as a sum."""
         rows = zip(self.factors, self.terms, strict=True)
-        return " + ".join(f"{f:g} * {t!r}" if f != 1 else repr(t) for f, t in rows)
+        return " + ".join(repr(t) if f == 1 else f"{f!r} * {t!r}" for f, t in rows)
 
 
-def _terms(loss: Any) -> list[tuple[str, float, Any]]:
+def _factor(factor: Any) -> Any:
+    if isinstance(factor, keras.optimizers.schedules.LearningRateSchedule):
+        return KerasSchedule(factor)
+    return factor if isinstance(factor, Factor) else number(factor, "factor")
+
+
+def _product(factor: Any, own: Any) -> Any:
+    if isinstance(factor, (int, float)) and isinstance(own, (int, float)):
+        return factor * own
+    if factor == 1 or own == 1:
+        return own if factor == 1 else factor
+    raise ArgumentError(
+        "a factor that moves stands alone",
+        got=f"{factor!r} times {own!r}",
+        expected="one factor for each term",
+        fix="write the number into the schedule, as in lm.schedules.Linear(0.0, 0.1, over=1000)",
+    )
+
+
+def _terms(loss: Any) -> list[tuple[str, Any, Any]]:
     if isinstance(loss, Objective):
         return list(zip(loss.names, loss.factors, loss.terms, strict=True))
     return [(loss.name, 1.0, loss)]

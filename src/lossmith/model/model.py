@@ -11,10 +11,12 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor
+from lossmith.core.kinds import Factor
 from lossmith.core.sources import Sources
-from lossmith.losses._objective import Objective, Term
+from lossmith.losses._objective import NamedRatio, Objective, Term
 from lossmith.messages import ArgumentError, listed
 from lossmith.model._inside import Inside
+from lossmith.model._progress import ProgressState
 from lossmith.model._ratios import TermLog
 
 
@@ -59,6 +61,7 @@ class Model(keras.Model):
         super().__init__(*args, **kwargs)
         self._term_log: TermLog | None = None
         self._inside: Inside | None = None
+        self._progress = ProgressState(name="progress")
 
     def compile(self, *args: Any, loss: Any = None, **kwargs: Any) -> None:
         """Configure training as `keras.Model.compile` does.
@@ -93,8 +96,15 @@ class Model(keras.Model):
         self._inside = inside
         if isinstance(loss, Term):
             self.loss = loss
-            whole = loss if isinstance(loss, Objective) else Objective([loss])
-            self._term_log = TermLog(whole.names, whole.factors)
+            whole = self._objective
+            moving = zip(whole.names, whole.factors, strict=True)
+            moving = tuple(name for name, factor in moving if isinstance(factor, Factor))
+            self._progress.prepare(whole.names, whole.factors)
+            self._term_log = TermLog(whole.names, moving)
+
+    @property
+    def _objective(self) -> Objective:
+        return self.loss if isinstance(self.loss, Objective) else Objective([self.loss])
 
     def get_compile_config(self) -> dict[str, Any]:
         """Return how the model is compiled, for saving."""
@@ -136,16 +146,37 @@ class Model(keras.Model):
             weights=self._inside.weights,
         )
         self._inside.outputs = {}
-        terms = self.loss.ratios(sources)
+        training = training is True
+        if self._term_log.moving and training:
+            self._progress.begin_step(self._term_log.batches.result())
+        terms = [self._moved(term) for term in self.loss.ratios(sources)]
         for metric, term in zip(self._term_log.terms, terms, strict=True):
-            metric.update_state(term.ratio)
+            metric.update_state(term.ratio, term.factor)
+        self._term_log.batches.update_state(1.0)
         first, *others = (term.value for term in terms)
         total: Tensor = sum(others, start=first)
-        if self.losses:
-            rest = sum(ops.cast(ops.sum(loss), total.dtype) for loss in self.losses)
-            self._term_log.rest.update_state(rest)
-            total = total + backend.replica_share(rest)
+        rest = [*self.losses, *self._penalties(terms)]
+        if rest:
+            added: Tensor = sum(ops.cast(ops.sum(loss), total.dtype) for loss in rest)
+            self._term_log.rest.update_state(added)
+            total = total + backend.replica_share(added)
+        if self._term_log.moving and training:
+            self._progress.end_step()
         return total
+
+    def _moved(self, term: NamedRatio) -> NamedRatio:
+        """Put the factor of this step in the place of one that moves."""
+        if not isinstance(term.factor, Factor):
+            return term
+        return NamedRatio(term.name, term.factor(self._progress.progress(term.name)), term.ratio)
+
+    def _penalties(self, terms: list[NamedRatio]) -> list[Tensor]:
+        factors = zip(terms, self._objective.factors, strict=True)
+        return [
+            factor.penalty(self._progress.progress(term.name))
+            for term, factor in factors
+            if isinstance(factor, Factor) and factor.learns
+        ]
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

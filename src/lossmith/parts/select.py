@@ -142,7 +142,7 @@ class LastStep(Select):
         return next((name for name in names if name in consumed), names[:2][-1])
 
     def __call__(self, x: Named, axis: str, context: Context) -> Named:
-        at = Named(ops.arange(context.sizes[axis], dtype="int32"), (axis,))
+        at = context.positions(axis)
         chosen = combine(ops.equal, self._last(at, context), at)
         kept = combine(lambda c, v: ops.where(c, v, ops.zeros_like(v)), chosen, x)
         join = ops.any if "bool" in str(kept.value.dtype) else ops.sum
@@ -153,7 +153,7 @@ class LastStep(Select):
         counted = self._counted(context)
         if counted is None:
             return Named(ops.max(at.value), ())
-        place = combine(lambda m, p: ops.where(m, p, ops.zeros_like(p)), counted, at)
+        place = combine(lambda m, p: ops.where(m, p, ops.min(p)), counted, at)
         left = tuple(name for name in place.axes if name not in at.axes)
         return Named(ops.max(place.value, axis=place.position(at.axes[0])), left)
 

@@ -166,7 +166,7 @@ class ByStep(Weight):
             base = ops.convert_to_tensor(self.exponential, dtype=context.dtype)
             return place.map(lambda x: ops.power(base, x))
         first, last = self.linear
-        span = ops.maximum(ops.cast(steps, context.dtype) - 1.0, 1.0)
+        span = ops.maximum(ops.cast(context.length(axis), context.dtype) - 1.0, 1.0)
         return place.map(lambda x: first + (last - first) * x / span)
 
 

@@ -1,0 +1,177 @@
+"""What the benchmarks share: turns, medians, ratios, one process a backend, tables, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+BACKENDS = ("jax", "tensorflow", "torch")
+PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-cpu", "torch", "numpy")
+
+# Threads that wait must sleep: spinning ones would be counted as CPU time.
+QUIET = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "KMP_BLOCKTIME": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One way of doing a thing, over all rounds. Times in seconds, ratios against another way.
+
+    Attributes:
+        wall: Median time on the clock.
+        cpu: Median time of all threads.
+        ratio: Median over rounds of the wall time divided by that of the reference in the round.
+        low: The quartile below that median.
+        high: The quartile above it.
+        cpu_ratio: The same as `ratio` for CPU time.
+        best: The shortest wall time divided by the shortest of the reference.
+    """
+
+    wall: float
+    cpu: float
+    ratio: float
+    low: float
+    high: float
+    cpu_ratio: float
+    best: float
+
+
+def in_turns(
+    ways: Mapping[str, Callable[[], Any]], *, reference: str, rounds: int, warm_up: int = 3
+) -> dict[str, Timing]:
+    """Time several ways of doing one thing, one call of each a round.
+
+    A busy machine then slows all alike. The order turns from round to round.
+    """
+    for _ in range(warm_up):
+        for way in ways.values():
+            way()
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    for place in range(rounds):
+        shift = place % len(names)
+        for name in names[shift:] + names[:shift]:
+            start, start_cpu = time.perf_counter(), time.process_time()
+            ways[name]()
+            cpu[name].append(time.process_time() - start_cpu)
+            wall[name].append(time.perf_counter() - start)
+    return {name: _timing(name, reference, wall, cpu) for name in ways}
+
+
+def _timing(
+    name: str, reference: str, wall: Mapping[str, list[float]], cpu: Mapping[str, list[float]]
+) -> Timing:
+    ratios = _ratios(wall[name], wall[reference])
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return Timing(
+        wall=statistics.median(wall[name]),
+        cpu=statistics.median(cpu[name]),
+        ratio=middle,
+        low=low,
+        high=high,
+        cpu_ratio=statistics.median(_ratios(cpu[name], cpu[reference])),
+        best=min(wall[name]) / max(min(wall[reference]), 1e-9),
+    )
+
+
+def _ratios(times: Iterable[float], reference: Iterable[float]) -> list[float]:
+    return [a / max(b, 1e-9) for a, b in zip(times, reference, strict=True)]
+
+
+def arguments(doc: str | None, *, rounds: int) -> argparse.Namespace:
+    """Read the command line that all benchmarks over backends have."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--backend", choices=BACKENDS, help="this one only, in this process")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", type=Path, help="write the numbers there")
+    return parser.parse_args()
+
+
+def each_backend(script: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run the script once a backend, each in a process of its own, and collect what it prints."""
+    found = {}
+    for backend in BACKENDS:
+        command = [sys.executable, script, "--backend", backend, "--rounds", str(options.rounds)]
+        environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
+        done = subprocess.run(  # noqa: S603 - this very script
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(f"{script} could not measure on {backend}")
+        found[backend] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def hand_back(timings: Mapping[str, Timing]) -> None:
+    """Print the numbers of one backend for the process that asked for them."""
+    print(json.dumps({name: asdict(timing) for name, timing in timings.items()}))
+
+
+def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table."""
+    printed = Table(*head, title=title, title_justify="left")
+    for row in rows:
+        printed.add_row(*row)
+    Console(width=110).print(printed)
+
+
+def timing_rows(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
+    """Write each backend's timings as rows of a table."""
+    return [
+        [
+            backend,
+            way,
+            f"{1e3 * t['wall']:.2f} ms",
+            f"{1e3 * t['cpu']:.2f} ms",
+            f"{t['ratio']:.2f} ({t['low']:.2f} to {t['high']:.2f})",
+            f"{t['cpu_ratio']:.2f}",
+            f"{t['best']:.2f}",
+        ]
+        for backend, timings in found.items()
+        for way, t in timings.items()
+    ]
+
+
+TIMING_HEAD = ("backend", "way", "wall", "CPU", "wall ratio (quartiles)", "CPU ratio", "best")
+
+
+def verdict(claim: str, held: bool) -> None:  # noqa: FBT001
+    """Say whether a claim held this time."""
+    print(f"{'met' if held else 'NOT MET'}: {claim}")
+
+
+def write(path: Path | None, numbers: Mapping[str, Any]) -> None:
+    """Write the numbers and where they come from."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": machine(), **numbers}, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers depend on."""
+    known = {
+        item.metadata["Name"].lower(): item.version for item in importlib.metadata.distributions()
+    }
+    return {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        **{name: known[name] for name in PACKAGES if name in known},
+    }

@@ -1,0 +1,54 @@
+"""A loop over steps that keeps its carry alone, and can be differentiated and compiled by XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from lossmith.backend._host import Tensor
+
+_Step = Callable[[Any, Any], Any]
+
+
+def fold(step: _Step, carry: Any, slices: Any, *, reverse: bool) -> Any:
+    """Run `carry = step(carry, slice)` over the first axis of nested tensors.
+
+    `keras.ops.scan` does it on JAX. On PyTorch it would stack outputs that nobody asked for, and on TensorFlow its
+    gradient does not compile with XLA, for want of a bound on the number of steps.
+    """
+    if keras.backend.backend() == "jax":
+        return keras.ops.scan(lambda c, s: (step(c, s), None), carry, slices, reverse=reverse)[0]
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow(step, carry, slices, reverse=reverse)
+    length = keras.tree.flatten(slices)[0].shape[0]
+    for at in reversed(range(length)) if reverse else range(length):
+        carry = step(carry, keras.tree.map_structure(lambda x, at=at: x[at], slices))
+    return carry
+
+
+def _tensorflow(step: _Step, carry: Any, slices: Any, *, reverse: bool) -> Any:
+    import tensorflow as tf
+
+    flat = [tf.convert_to_tensor(x) for x in keras.tree.flatten(slices)]
+    length = flat[0].shape[0] or tf.shape(flat[0])[0]
+    arrays = [
+        tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in flat
+    ]
+    first = [tf.convert_to_tensor(x) for x in keras.tree.flatten(carry)]
+
+    def body(at: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        place = length - 1 - at if reverse else at
+        now = keras.tree.pack_sequence_as(slices, [array.read(place) for array in arrays])
+        new = step(keras.tree.pack_sequence_as(carry, list(values)), now)
+        return (at + 1, *keras.tree.flatten(new))
+
+    _, *final = tf.while_loop(
+        lambda at, *_: at < length,
+        body,
+        (tf.constant(0), *first),
+        shape_invariants=(tf.TensorShape([]), *(x.shape for x in first)),
+        maximum_iterations=length,
+    )
+    return keras.tree.pack_sequence_as(carry, final)
