@@ -18,6 +18,9 @@ class LossmithError(ValueError):
         at: The path to the place, outermost first.
     """
 
+    # Keras' layers rebuild errors from their first line alone, unless they are marked so.
+    _keras_call_info_injected = True
+
     def __init__(
         self, fact: str, *, got: str, expected: str, fix: str, at: tuple[str, ...] = ()
     ) -> None:

@@ -21,6 +21,7 @@ from lossmith.core.reduce import parse_reduce
 from lossmith.demos import environment
 from lossmith.demos.g2p.data import Lexicon, split
 from lossmith.demos.output import Output
+from lossmith.model.layers import LossEndpoint, StepLossRNN
 
 
 def zeros(*shape: int) -> np.ndarray:
@@ -101,6 +102,17 @@ def mask_over_classes():
     mask = lm.masks.Field("y:mask", "b c")
     loss = lm.Loss("categorical_crossentropy", "b [c], b [c]", mask=mask)
     loss({"y": zeros(2, 3), "mask": zeros(2, 3)}, zeros(2, 3))
+
+
+def step_loss(loss="mse", axes="b t f, b t f", *, layer=None, **arguments):
+    """A layer with its loss in the time loop, and arguments of either."""
+    layer = layer or {}
+    return StepLossRNN(keras.layers.SimpleRNNCell(3), lm.Loss(loss, axes, **arguments), **layer)
+
+
+def step_that_adds_a_loss():
+    head = keras.layers.Dense(3, activity_regularizer="l2")
+    step_loss(layer={"head": head})(zeros(2, 4, 3), y=zeros(2, 4, 3))
 
 
 CASES: dict[str, Callable[[], object]] = {
@@ -213,6 +225,20 @@ CASES: dict[str, Callable[[], object]] = {
     "weights-steps-length": lambda: lm.Loss(
         "mse", "b t, b t", weights=lm.weights.ByStep([1.0, 2.0])
     )(zeros(2, 3), zeros(2, 3)),
+    "layers-endpoint-loss": lambda: LossEndpoint("mse"),
+    "layers-endpoint-not-a-number": lambda: LossEndpoint(lm.Loss("mse", reduce="none"))(
+        zeros(2, 3), y=zeros(2, 3)
+    ),
+    "layers-step-loss": lambda: StepLossRNN(keras.layers.SimpleRNNCell(3), "mse"),
+    "layers-step-loss-sources": lambda: step_loss(of=("x", "output")),
+    "layers-step-loss-axes": lambda: step_loss(axes=None),
+    "layers-step-loss-select": lambda: step_loss(select=lm.select.LastStep()),
+    "layers-step-loss-reduce": lambda: step_loss(reduce="mean t f, mean b"),
+    "layers-step-loss-steps": lambda: step_loss()(zeros(2, 4, 3), y=zeros(2, 5, 3)),
+    "layers-step-loss-adds-a-loss": step_that_adds_a_loss,
+    "layers-step-loss-head": lambda: step_loss(layer={"head": 8192}),
+    "layers-step-loss-feedback": lambda: step_loss(layer={"feedback": lambda x: x}),
+    "layers-step-loss-sampling": lambda: step_loss(layer={"sampling": 0.5}),
     "demo-backend-unknown": lambda: environment.choose_backend("pytorch"),
     "demo-backend-already-running": keras_on_another_backend,
     "demo-backend-not-installed": lambda: nothing_installed(

@@ -113,7 +113,7 @@ def test_sample_weights_of_unknown_size_are_held_to_the_prediction(shape):
 
     graph = traced(lm.Loss("mse", "b t, b t"), B_T, B_T, (None,) * len(shape))
     # Where the shapes do not broadcast either, TensorFlow's own message may come first.
-    with pytest.raises(tf.errors.InvalidArgumentError, match="two lengths|Incompatible shapes"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"two lengths|Incompatible shapes"):
         graph(tf.constant(Y), tf.constant(Y), tf.ones(shape))
 
 

@@ -124,7 +124,6 @@ def test_what_is_written_again_reads_the_same(text):
 def test_any_text_is_read_or_refused_as_notation(text):
     try:
         axes = parse_axes(text)
-    except NotationError as error:
-        assert error.got
-    else:
-        assert parse_axes(str(axes)) == axes
+    except NotationError:
+        return
+    assert parse_axes(str(axes)) == axes

@@ -113,7 +113,9 @@ def test_repeat_to_refuses_two_lengths():
         lm.ops.repeat_to(np.zeros(3), "b -> b t", like=np.zeros((2, 3)))
 
 
-labels = st.lists(st.sampled_from([-(2**31), -1, 0, 1, 2, 3, 99, 2**31 - 1]), min_size=3, max_size=3)
+labels = st.lists(
+    st.sampled_from([-(2**31), -1, 0, 1, 2, 3, 99, 2**31 - 1]), min_size=3, max_size=3
+)
 
 
 @given(labels, st.sampled_from(["int32", "int64", "float32"]))

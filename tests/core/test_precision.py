@@ -136,7 +136,9 @@ def test_float64_is_computed_in_float64(reduce):
 @double
 def test_float64_weights_and_classes_keep_their_digits():
     p = keras.ops.convert_to_tensor(np.array([[0.3, 0.7]]))
-    loss = lm.Loss("sparse_categorical_crossentropy", "b, b [c]", weights=lm.weights.ByClass([1.0, 1 / 3]))
+    loss = lm.Loss(
+        "sparse_categorical_crossentropy", "b, b [c]", weights=lm.weights.ByClass([1.0, 1 / 3])
+    )
     np.testing.assert_allclose(float(loss([1], p)), -np.log(0.7) / 3, rtol=1e-14)
 
 

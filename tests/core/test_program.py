@@ -6,9 +6,9 @@ import re
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import lossmith as lm
-from keras import ops
 
 pytestmark = pytest.mark.skipif(
     keras.config.backend() != "jax", reason="JAX shows the compiled program as text"

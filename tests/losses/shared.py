@@ -12,7 +12,7 @@ def cubed(y_true, y_pred):
 
 
 @lm.loss("b t [f], b t [f] -> b t", reduce="mean t, mean b")
-def endpoint_error(y_true, y_pred):
+def step_distance(y_true, y_pred):
     return ops.sqrt(ops.sum(ops.square(y_pred - y_true), axis=-1) + 1e-12)
 
 
@@ -56,7 +56,7 @@ LOSSES = {
 
 OWN = {
     "own function": lm.Loss(cubed, AXES),
-    "decorated": endpoint_error,
+    "decorated": step_distance,
     "own Keras loss": lm.Loss(Scaled(3.0), "b t [f], b t [f]"),
 }
 """Losses that load where this module is imported too."""

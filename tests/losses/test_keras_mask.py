@@ -6,7 +6,9 @@ import pytest
 
 import lossmith as lm
 
-X = np.array([[1.0, 2.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0], [4.0, 5.0, 6.0, 7.0]], "float32")[..., None]
+X = np.array([[1.0, 2.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0], [4.0, 5.0, 6.0, 7.0]], "float32")[
+    ..., None
+]
 Y = np.random.default_rng(0).normal(size=(3, 4, 1)).astype("float32")
 COUNTED = X[..., 0] != 0
 

@@ -99,8 +99,9 @@ def test_lists_that_do_not_fit_are_refused(arguments):
 def test_a_sum_comes_back_from_its_config():
     total = A + 0.1 * C
     again = lm.Objective.from_config(total.get_config())
-    assert again.terms == total.terms
-    assert (again.names, again.factors, again.name) == (total.names, total.factors, total.name)
+    assert again == total
+    assert again != A + 0.2 * C
+    assert (again.terms, again.names, again.name) == (total.terms, total.names, total.name)
 
 
 def test_an_error_inside_a_sum_says_in_which_term():

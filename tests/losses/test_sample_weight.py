@@ -53,7 +53,9 @@ def test_a_class_axis_takes_no_part_in_it(which, shape):
     np.testing.assert_allclose(float(loss(labels, p, w)), wanted, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(2,), (4,), (1,), (4, 3), (1, 4), (3, 1, 1, 1, 2), (3, 2), (1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(2,), (4,), (1,), (4, 3), (1, 4), (3, 1, 1, 1, 2), (3, 2), (1, 1)]
+)
 def test_weights_that_fit_nothing_are_refused(shape):
     y, p, _ = made((3, 4, 2), "b")
     with pytest.raises(lm.LossmithError) as caught:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from keras import ops
 import lossmith as lm
 from lossmith.core import kinds
 from lossmith.messages import SavingError
-from tests.losses.shared import AXES, LOSSES, OWN, Scaled, cubed, endpoint_error
+from tests.losses.shared import AXES, LOSSES, OWN, Scaled, cubed, step_distance
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = {**LOSSES, **OWN}
@@ -77,6 +78,7 @@ def test_saved_models_load_in_a_fresh_process_with_the_same_value(tmp_path):
         text=True,
         check=False,
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(lm.__file__).parents[1])},
     )
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
@@ -171,17 +173,17 @@ def test_two_functions_of_one_name_are_refused():
     with pytest.raises(SavingError, match="another loss function"):
 
         @lm.loss("b, b")
-        def endpoint_error(y_true, y_pred):
+        def step_distance(y_true, y_pred):
             return y_pred - y_true
 
 
 def test_another_name_lets_the_second_function_in():
     @lm.loss("b, b", name="endpoint_error_of_numbers")
-    def endpoint_error(y_true, y_pred):
+    def step_distance(y_true, y_pred):
         return ops.abs(y_pred - y_true)
 
-    assert float(endpoint_error([0.0], [2.0])) == 2.0
-    assert endpoint_error.name == "endpoint_error_of_numbers"
+    assert float(step_distance([0.0], [2.0])) == 2.0
+    assert step_distance.name == "endpoint_error_of_numbers"
 
 
 # ── equality, repr, replace ──────────────────────────────────────────────────────────────────
@@ -232,14 +234,14 @@ def test_replace_changes_one_argument_and_nothing_else(argument):
 
 
 def test_equal_parts_hash_alike_also_with_a_loss_of_ones_own():
-    one, other = (lm.errors.KerasLoss(Scaled(3.0)) for _ in range(2))
+    one, other = (lm.errors.KerasLoss(Scaled(3.0, name="scaled")) for _ in range(2))
     assert one == other
     assert hash(one) == hash(other)
-    assert one != lm.errors.KerasLoss(Scaled(4.0))
+    assert one != lm.errors.KerasLoss(Scaled(4.0, name="scaled"))
 
 
 def test_the_functions_in_the_shared_module_do_what_they_say():
     y, p = np.zeros((1, 1, 2)), np.array([[[3.0, 4.0]]])
-    assert float(endpoint_error(y, p)) == pytest.approx(5.0)
+    assert float(step_distance(y, p)) == pytest.approx(5.0)
     assert float(lm.Loss(cubed, AXES)(y, p)) == (27 + 64) / 2
     assert float(lm.Loss(Scaled(3.0), "b t [f], b t [f]")(y, p)) == 3 * 3.5

@@ -53,7 +53,7 @@ def outcomes(loss: Callable[..., Any], *sets: Sequence[Array], jit: bool) -> lis
     """
     floats = [place for place, x in enumerate(sets[0]) if x.dtype.kind == "f"]
     step = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.config.backend()]
-    run = step(loss, floats, jit)
+    run = step(loss, floats, jit=jit)
     found = []
     for arrays in sets:
         value, gradients = run(*arrays)
@@ -62,14 +62,14 @@ def outcomes(loss: Callable[..., Any], *sets: Sequence[Array], jit: bool) -> lis
     return found
 
 
-def _jax(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+def _jax(loss: Callable[..., Any], floats: list[int], *, jit: bool) -> Callable[..., Any]:
     import jax
 
     step = jax.value_and_grad(loss, argnums=floats)
     return jax.jit(step) if jit else step
 
 
-def _tensorflow(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+def _tensorflow(loss: Callable[..., Any], floats: list[int], *, jit: bool) -> Callable[..., Any]:
     import tensorflow as tf
 
     def step(*tensors: Any) -> Any:
@@ -84,7 +84,7 @@ def _tensorflow(loss: Callable[..., Any], floats: list[int], jit: bool) -> Calla
     return lambda *arrays: compiled(*map(tf.convert_to_tensor, arrays))
 
 
-def _torch(loss: Callable[..., Any], floats: list[int], jit: bool) -> Callable[..., Any]:
+def _torch(loss: Callable[..., Any], floats: list[int], *, jit: bool) -> Callable[..., Any]:
     import torch
 
     del jit  # `torch.compile` needs a C++ compiler, which a bare machine does not have

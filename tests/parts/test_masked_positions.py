@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 
@@ -10,12 +11,25 @@ from lossmith.core.notation import parse_axes
 from tests.parts.cases import CASES, IDS
 from tests.parts.poison import masked_places, outcomes, poisoned
 
-modes = pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
-places = pytest.mark.parametrize("place", range(len(CASES)), ids=IDS)
-OWN = [place for place, case in enumerate(CASES) if not case.of_keras]
-own_places = pytest.mark.parametrize("place", OWN, ids=[IDS[place] for place in OWN])
-LABELS = [place for place in OWN if CASES[place].labels]
-label_places = pytest.mark.parametrize("place", LABELS, ids=[IDS[place] for place in LABELS])
+FIRST = {type(case.error): place for place, case in reversed(list(enumerate(CASES)))}
+JITS = {"torch": [False]}.get(keras.config.backend(), [False, True])
+
+
+def runs_of(places):
+    """Cases in each mode. JAX compiles every operation of an eager call: one case a class."""
+    chosen = list(places)
+    runs = [
+        pytest.param(place, jit, id=f"{IDS[place]}-{'jit' if jit else 'eager'}")
+        for jit in JITS
+        for place in chosen
+        if jit or keras.config.backend() != "jax" or place in FIRST.values()
+    ]
+    return pytest.mark.parametrize(("place", "jit"), runs)
+
+
+every_run = runs_of(range(len(CASES)))
+own_runs = runs_of(place for place, case in enumerate(CASES) if not case.of_keras)
+label_runs = runs_of(p for p, case in enumerate(CASES) if case.labels and not case.of_keras)
 REFUSED_BY_TORCH = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
 OUT_OF_RANGE = (-1, 3, 99, 2**31 - 1, -(2**31))
 
@@ -65,8 +79,7 @@ def results(place, *, jit):
     return dict(zip(sets, outcomes(step, *sets.values(), jit=jit), strict=True))
 
 
-@modes
-@places
+@every_run
 def test_what_is_masked_changes_not_one_bit(place, jit):
     inputs, _, masked = inputs_of(CASES[place])
     found = results(place, jit=jit)
@@ -78,8 +91,7 @@ def test_what_is_masked_changes_not_one_bit(place, jit):
     assert np.abs(found["dirty"].gradients[len(inputs) - 1]).max() > 0
 
 
-@modes
-@places
+@every_run
 def test_nothing_counted_is_zero_with_a_zero_gradient(place, jit):
     for name in ("nothing counted", "nothing counted, dirty"):
         outcome = results(place, jit=jit)[name]
@@ -88,8 +100,7 @@ def test_nothing_counted_is_zero_with_a_zero_gradient(place, jit):
             np.testing.assert_array_equal(gradient, 0.0)
 
 
-@modes
-@own_places
+@own_runs
 def test_a_nan_that_counts_is_seen(place, jit):
     found = {name: x for name, x in results(place, jit=jit).items() if name.startswith("nan")}
     assert found
@@ -108,16 +119,14 @@ def test_a_nan_that_counts_is_seen_through_a_keras_loss(case, backend):
     assert np.isnan(float(loss({"y": target, "mask": counted}, prediction)))
 
 
-@modes
-@label_places
+@label_runs
 def test_a_label_out_of_range_that_counts_is_nan(place, jit):
     found = results(place, jit=jit)
     hidden = [label for label in OUT_OF_RANGE if not np.isnan(found[f"label {label}"].value)]
     assert hidden == []
 
 
-@modes
-@label_places
+@label_runs
 def test_labels_as_floats_mean_the_same_and_a_nan_among_them_is_seen(place, jit):
     case = CASES[place]
     (labels, prediction), _, masked = inputs_of(case)

@@ -92,6 +92,24 @@ class Sources:
         """Return the tensor under a name; integers stay integers."""
         return ops.convert_to_tensor(self.raw(source))
 
+    def sample_weight_of(self, target: str) -> Tensor:
+        """Return the sample weights of a term by its target.
+
+        Where `y` is a dict, so are the weights: `fit` copies one array to every entry. The entry
+        of the target weighs its term; a term without a target takes that of `"y"`, or the first.
+        """
+        given = self.sample_weight
+        if not isinstance(given, (Mapping, tuple)):
+            return self.tensor("sample_weight")
+        entries: dict[str, Any] = (
+            dict(given)
+            if isinstance(given, Mapping)
+            else {str(place): item for place, item in enumerate(given)}
+        )
+        kind, _, field = target.partition(":")
+        entry = entries.get(field if kind == "y" and field else "y")
+        return ops.convert_to_tensor(next(iter(entries.values())) if entry is None else entry)
+
     def keras_mask(self, source: str) -> Tensor | None:
         """Return Keras' automatic mask of a tensor, or None."""
         mask = backend.keras_mask(self.raw(source))

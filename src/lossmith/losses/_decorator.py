@@ -12,7 +12,7 @@ from lossmith.losses._loss import Loss
 from lossmith.messages import SavingError
 from lossmith.parts.errors import Function
 
-_PACKAGE = "lossmith"
+_PACKAGE = "lossmith.loss"
 
 
 def loss(

@@ -145,14 +145,6 @@ class Loss(Term):
             **{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()}
         )
 
-    def __eq__(self, other: object) -> bool:
-        """Losses are equal when all their arguments are."""
-        return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        """Equal losses hash alike."""
-        return hash(repr(self.get_config()))
-
     def __repr__(self) -> str:
         """Write it as it can be typed."""
         given = self._arguments()

@@ -70,6 +70,14 @@ class Term(keras.losses.Loss):
         """
         return self.total(Sources(y_true, y_pred, sample_weight=sample_weight))
 
+    def __eq__(self, other: object) -> bool:
+        """Losses are equal when all their arguments are."""
+        return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        """Equal losses hash alike."""
+        return hash(repr(self.get_config()))
+
     def __mul__(self, factor: Any) -> Objective:
         """Weigh the loss inside a sum, by a number, a part of `lm.schedules` or Keras' schedule."""
         terms = _terms(self)

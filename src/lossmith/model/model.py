@@ -182,8 +182,11 @@ class Model(keras.Model):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Tensor]:
         """Update the compiled metrics, which see the field `"y"` where `y` is a dict of fields."""
-        fields = self._term_log is not None and isinstance(y, Mapping) and "y" in y
-        return super().compute_metrics(x, y["y"] if fields else y, y_pred, sample_weight)
+        if self._term_log is not None and isinstance(y, Mapping) and "y" in y:
+            weighted = isinstance(sample_weight, Mapping)
+            sample_weight = sample_weight.get("y") if weighted else sample_weight
+            y = y["y"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     @property
     def metrics(self) -> list[Any]:

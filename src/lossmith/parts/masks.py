@@ -56,7 +56,7 @@ class Lengths(Mask):
 
     def __call__(self, context: Context) -> Named:
         lengths = context.field(self.source, self.axes).map(lambda x: ops.cast(x, "int32"))
-        return combine(lambda length, at: at < length, lengths, context.positions(self.axis))
+        return combine(ops.greater, lengths, context.positions(self.axis))
 
 
 @part
@@ -244,7 +244,7 @@ class SampleWeight(Mask):
     EXAMPLES = (Example([3.0, 3.0], [1.0, float("nan")], [2.0, 0.0], sample_weight=[1.0, 0.0]),)
 
     def __call__(self, context: Context) -> Named:
-        weight = context.sources.tensor("sample_weight")
+        weight = context.sources.sample_weight_of(next(iter(context.given)))
         return context.leading_field(weight, "sample_weight").map(_true)
 
 
