@@ -13,6 +13,7 @@ from lossmith.core.kinds import Error
 from lossmith.core.notation import parse_axes
 from lossmith.core.part import PARTS
 
+ROOM = lm.errors  # the registry fills when the room is loaded
 ERRORS = [cls for _, cls in sorted(PARTS.items()) if issubclass(cls, Error)]
 SIZES = {"b": 3, "t": 4}
 # Sample 1 counts in part, sample 2 not at all.
