@@ -108,12 +108,11 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     timings = {}
     for suffix in dict.fromkeys(way.partition(GRAPH)[1] for way in steps):
         group = {
-            way: lambda step=steps[way]: step(STEPS) for way in (n + suffix for n in (KERAS, PLAIN, OURS))
+            way: lambda step=steps[way]: step(STEPS)
+            for way in (n + suffix for n in (KERAS, PLAIN, OURS))
         }
         timings.update(in_turns(group, reference=PLAIN + suffix, rounds=rounds, warm_up=1))
-    return {
-        way: {**timing.__dict__, "MB": taken[way]["MB"]} for way, timing in timings.items()
-    }
+    return {way: {**timing.__dict__, "MB": taken[way]["MB"]} for way, timing in timings.items()}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lossmith.losses import loss as loss
     from lossmith.messages import LossmithError as LossmithError
     from lossmith.model import Model as Model
+    from lossmith.model import layers as layers
     from lossmith.parts import adjust as adjust
     from lossmith.parts import errors as errors
     from lossmith.parts import masks as masks
@@ -31,6 +32,7 @@ _PLACES = {
     "Objective": "lossmith.losses",
     "adjust": "lossmith.parts.adjust",
     "errors": "lossmith.parts.errors",
+    "layers": "lossmith.model.layers",
     "loss": "lossmith.losses",
     "masks": "lossmith.parts.masks",
     "ops": "lossmith.core.ops",
@@ -43,6 +45,7 @@ _PLACES = {
 _SAVED = {
     "lossmith.losses": ("Loss", "Objective"),
     "lossmith.model": ("Model",),
+    "lossmith.model.layers": ("LossEndpoint", "StepLossRNN"),
 }
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "__version__",
     "adjust",
     "errors",
+    "layers",
     "loss",
     "masks",
     "ops",

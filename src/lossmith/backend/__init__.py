@@ -8,13 +8,14 @@ from lossmith.backend._host import (
     shapes_only,
     with_rank,
 )
-from lossmith.backend._loop import fold
+from lossmith.backend._loop import fold, recomputed
 
 __all__ = [
     "all_replicas",
     "fold",
     "hold_shape",
     "keras_mask",
+    "recomputed",
     "replica_share",
     "shapes_only",
     "with_rank",

@@ -12,11 +12,40 @@ from lossmith.backend._host import Tensor
 _Step = Callable[[Any, Any], Any]
 
 
+def recomputed(function: Callable[[Any], Any], given: Any) -> Any:
+    """Apply a function of nested tensors so that its inner values are not kept for the gradient.
+
+    TensorFlow takes floating tensors alone, and gives no others back: integers go in by closure
+    and come out as float64, which holds the seeds that they are.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.remat(function)(given)
+    import tensorflow as tf
+
+    flat = [tf.convert_to_tensor(x) for x in keras.tree.flatten(given)]
+    floats = [place for place, x in enumerate(flat) if x.dtype.is_floating]
+    result: list[Any] = []
+
+    def of_floats(*values: Tensor) -> tuple[Tensor, ...]:
+        full = list(flat)
+        for place, value in zip(floats, values, strict=True):
+            full[place] = value
+        found = function(keras.tree.pack_sequence_as(given, full))
+        outputs = keras.tree.flatten(found)
+        result[:] = [found, [x.dtype for x in outputs]]
+        return tuple(x if x.dtype.is_floating else tf.cast(x, tf.float64) for x in outputs)
+
+    outputs = tf.recompute_grad(of_floats)(*(flat[place] for place in floats))
+    structure, dtypes = result
+    back = [tf.cast(x, dtype) for x, dtype in zip(outputs, dtypes, strict=True)]
+    return keras.tree.pack_sequence_as(structure, back)
+
+
 def fold(step: _Step, carry: Any, slices: Any, *, reverse: bool) -> Any:
     """Run `carry = step(carry, slice)` over the first axis of nested tensors.
 
-    `keras.ops.scan` does it on JAX. On PyTorch it would stack outputs that nobody asked for, and on TensorFlow its
-    gradient does not compile with XLA, for want of a bound on the number of steps.
+    `keras.ops.scan` does it on JAX. On PyTorch it would stack outputs that nobody asked for, and
+    on TensorFlow its gradient does not compile with XLA, for want of a bound on the steps.
     """
     if keras.backend.backend() == "jax":
         return keras.ops.scan(lambda c, s: (step(c, s), None), carry, slices, reverse=reverse)[0]

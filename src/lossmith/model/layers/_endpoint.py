@@ -8,7 +8,7 @@ import keras
 
 from lossmith.core.axes import Tensor, shape_text
 from lossmith.losses._objective import Term
-from lossmith.messages import ArgumentError
+from lossmith.messages import ArgumentError, LossmithError
 from lossmith.model.layers._sources import LayerSources, add_loss
 
 
@@ -18,7 +18,8 @@ class LossEndpoint(keras.layers.Layer):
 
     Targets, masks and whatever else the loss names are inputs of the model, so that a plain
     functional `keras.Model` trains without `compile(loss=...)` and without a `y` in `fit`.
-    Keras' automatic mask of the prediction is honoured. Without `y` nothing is added.
+    Keras' automatic mask of the prediction is honoured. Without the `y` that the loss names,
+    nothing is added.
 
     Args:
         loss: An `lm.Loss`, or a sum.
@@ -60,18 +61,50 @@ class LossEndpoint(keras.layers.Layer):
         # Targets must not become float16: the loss does its own casting.
         super().__init__(**{"autocast": False, **kwargs})
         self.loss = loss
+        self._error: LossmithError | None = None
         self.supports_masking = True
 
     def call(self, output: Any, y: Any = None, sample_weight: Any = None, mask: Any = None) -> Any:
         """Add the loss, and return the output."""
-        if y is None:
-            return output
-        if mask is not None and keras.tree.is_nested(mask):
-            mask = None
-        value = self.loss.total(LayerSources(y, output, sample_weight=sample_weight, mask=mask))
-        _check_scalar(value)
-        add_loss(self, value)
+        if self._has_targets(y):
+            try:
+                add_loss(self, self._value(output, y, sample_weight, mask))
+            except LossmithError as error:
+                self._error = error
+                raise
         return output
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the output, once the loss has been held to the shapes."""
+        self._error = None
+        try:
+            return super().compute_output_spec(*args, **kwargs)
+        except Exception:
+            if self._error is None:
+                raise
+            raise self._error from None  # Keras cannot build it again
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Return the mask of the output."""
+        del inputs
+        return previous_mask
+
+    def _has_targets(self, y: Any) -> bool:
+        names_y = any(source.partition(":")[0] == "y" for source in self.loss.sources)
+        return y is not None or not names_y
+
+    def _value(self, output: Any, y: Any, sample_weight: Any, mask: Any) -> Tensor:
+        if keras.tree.is_nested(mask):
+            mask = None  # several outputs carry their own
+        value = self.loss.total(LayerSources(y, output, sample_weight=sample_weight, mask=mask))
+        if len(value.shape):
+            raise ArgumentError(
+                "a layer adds a loss that is one number",
+                got=f"a loss of shape {shape_text(value)}",
+                expected="a reduction over all axes",
+                fix='write reduce="mean", or end it so, as in "mean t, mean b"',
+            )
+        return value
 
     def get_config(self) -> dict[str, Any]:
         """Return all arguments, the loss in Keras' serialised form."""
@@ -83,13 +116,3 @@ class LossEndpoint(keras.layers.Layer):
         """Build the layer again."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
-
-
-def _check_scalar(value: Tensor) -> None:
-    if len(value.shape):
-        raise ArgumentError(
-            "a layer adds a loss that is one number",
-            got=f"a loss of shape {shape_text(value)}",
-            expected="a reduction over all axes",
-            fix='write reduce="mean", or end it so, as in "mean t, mean b"',
-        )
