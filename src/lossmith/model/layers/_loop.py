@@ -222,4 +222,3 @@ def _forget_dropout(cell: Any) -> None:
 def _dropout_cells(cell: Any) -> list[Any]:
     found = [cell] if hasattr(cell, "reset_dropout_mask") else []
     return [*found, *(c for inner in getattr(cell, "cells", ()) for c in _dropout_cells(inner))]
-
