@@ -36,7 +36,8 @@ from _measure import (
 )
 
 BATCH, STEPS, FEATURES, UNITS, VOCABULARY = 16, 256, 32, 128, 8192
-LIMIT = 0.25
+# Of the cheaper of the two plain forms: TensorFlow has a cross-entropy that keeps one copy.
+LIMITS = {"jax": 0.15, "tensorflow": 0.75, "torch": 0.25}
 KERAS, PLAIN, OURS = "keras", "lossmith, plain", "lossmith, in the loop"
 GRAPH = ", no XLA"
 
@@ -132,18 +133,21 @@ def main() -> None:
         for backend, ways_ in found.items()
         for way, n in ways_.items()
     ]
-    table("memory of a step", ("backend", "way", "peak", "ratio to plain"), rows)
+    table("memory of a step", ("backend", "way", "peak", "ratio to the cheaper plain form"), rows)
     for backend, ways_ in found.items():
         for way in ways_:
             if way.startswith(OURS):
                 ratio = _ratio(ways_, way)
-                claim = f"{backend}, {way}: at most {LIMIT} x the memory of the plain form"
-                verdict(f"{claim}: {ratio:.3f}", ratio <= LIMIT)
+                limit = LIMITS[backend]
+                claim = f"{backend}, {way}: at most {limit} x the memory of the plain forms"
+                verdict(f"{claim}: {ratio:.3f}", ratio <= limit)
     write(options.json, {"step_loss_rnn": found})
 
 
 def _ratio(found: dict[str, Any], way: str) -> float:
-    return found[way]["MB"] / found[PLAIN + way.partition(GRAPH)[1]]["MB"]
+    """Divide the memory of a way by that of the cheaper plain form."""
+    suffix = way.partition(GRAPH)[1]
+    return found[way]["MB"] / min(found[plain + suffix]["MB"] for plain in (KERAS, PLAIN))
 
 
 if __name__ == "__main__":

@@ -127,16 +127,9 @@ def test_where_nothing_counts_the_loss_and_its_gradient_are_0():
     assert all(np.all(grad == 0) for grad in grads)
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        lambda: keras.layers.LSTMCell(ref.UNITS),
-        lambda: [keras.layers.GRUCell(3), keras.layers.LSTMCell(ref.UNITS)],
-    ],
-    ids=["LSTM", "a stack"],
-)
-def test_other_cells_give_what_the_plain_layer_of_keras_gives(cell):
-    layer = StepLossRNN(cell(), lm.Loss(CROSS_ENTROPY, AXES), head=keras.layers.Dense(ref.CLASSES))
+def test_other_cells_give_what_the_plain_layer_of_keras_gives():
+    cells = [keras.layers.GRUCell(3), keras.layers.LSTMCell(ref.UNITS)]
+    layer = StepLossRNN(cells, lm.Loss(CROSS_ENTROPY, AXES), head=keras.layers.Dense(ref.CLASSES))
     layer.build(ref.X.shape)
     plain = keras.layers.RNN(layer.cell, return_sequences=True)
     weights = [keras.ops.convert_to_numpy(v) for v in layer.trainable_variables]

@@ -114,10 +114,12 @@ def test_dropout_is_the_same_when_a_step_is_computed_again():
         moved = [w + step * d for w, d in zip(weights, direction, strict=True)]
         return measured(layer, lambda x: layer(x, y=ref.Y, training=True), weights=moved)
 
-    (low, _), (value, grads), (high, _) = run(-1e-2), run(0.0), run(1e-2)
-    slope = sum(np.sum(g * d) for g, d in zip(grads[1:], direction, strict=True))
-    assert slope == pytest.approx((high - low) / 2e-2, rel=2e-2)
-    assert run(0.0)[0] == value
+    (low, before), (high, after) = run(-1e-2), run(1e-2)
+    slopes = [
+        sum(np.sum(g * d) for g, d in zip(grads[1:], direction, strict=True))
+        for grads in (before, after)
+    ]
+    assert np.mean(slopes) == pytest.approx((high - low) / 2e-2, rel=1e-2)
 
 
 def test_dropout_of_a_cell_is_that_of_the_plain_layer():
