@@ -103,10 +103,10 @@ def test_interrupted_says_what_was_written(names, monkeypatch, tmp_path, capfd):
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(co2, "run", interrupted)
-    monkeypatch.setattr(cli.os, "_exit", sys.exit)
+    monkeypatch.setattr(cli.demo.os, "_exit", sys.exit)
     result = _run("demo", "co2", "--out", str(tmp_path))
     written = ", ".join(str(tmp_path / name) for name in names) or "nothing"
-    assert result.exit_code == cli.INTERRUPTED
+    assert result.exit_code == cli.demo.INTERRUPTED
     assert capfd.readouterr().err == f"stopped; {written} was written\n"
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -124,7 +124,7 @@ def test_a_real_interrupt_of_a_training_ends_in_one_line():
     time.sleep(0.5)  # the first step is being compiled
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED
+    assert process.returncode == cli.demo.INTERRUPTED
     assert errors.splitlines()[-1] == "stopped; nothing was written"
     assert "Traceback" not in errors
 

@@ -1,4 +1,4 @@
-"""The `lossmith` command. Whatever is heavy is imported by the command that needs it."""
+"""`lossmith demo`: train on real data. Keras comes in after the options are read."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-
-from lossmith import __version__
-from lossmith.messages import LossmithError
 
 if TYPE_CHECKING:
     from lossmith.demos.output import Output
 
-FAULT = 2
-"""Exit code when what the user gave is wrong; click uses the same one."""
-
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
-
 
 STDERR = 2
 """Written to by number: a print that was interrupted cannot be entered again."""
@@ -31,25 +24,7 @@ SHOW_CURSOR = "\x1b[?25h"
 """A bar hides the cursor of a terminal."""
 
 
-class Commands(click.Group):
-    """A group whose commands end with a message where a LossmithError left them."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; print a fault of the user's on stderr instead of a traceback."""
-        try:
-            return super().invoke(ctx)
-        except LossmithError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(FAULT)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="lossmith")
-def main() -> None:
-    """Build, check, look inside and run training losses for Keras 3."""
-
-
-@main.group()
+@click.group()
 def demo() -> None:
     """Train on real data that ships inside packages; nothing is downloaded."""
 
