@@ -9,12 +9,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lossmith.checks import Promises as Promises
+    from lossmith.checks import check as check
+    from lossmith.checks import promises as promises
     from lossmith.core import ops as ops
     from lossmith.losses import Loss as Loss
     from lossmith.losses import Objective as Objective
     from lossmith.losses import loss as loss
     from lossmith.messages import LossmithError as LossmithError
     from lossmith.model import Model as Model
+    from lossmith.model import ModelMixin as ModelMixin
+    from lossmith.model import callbacks as callbacks
     from lossmith.model import layers as layers
     from lossmith.parts import adjust as adjust
     from lossmith.parts import errors as errors
@@ -29,13 +34,18 @@ _PLACES = {
     "Loss": "lossmith.losses",
     "LossmithError": "lossmith.messages",
     "Model": "lossmith.model",
+    "ModelMixin": "lossmith.model",
     "Objective": "lossmith.losses",
+    "Promises": "lossmith.checks",
     "adjust": "lossmith.parts.adjust",
+    "check": "lossmith.checks",
+    "callbacks": "lossmith.model.callbacks",
     "errors": "lossmith.parts.errors",
     "layers": "lossmith.model.layers",
     "loss": "lossmith.losses",
     "masks": "lossmith.parts.masks",
     "ops": "lossmith.core.ops",
+    "promises": "lossmith.checks",
     "schedules": "lossmith.parts.schedules",
     "select": "lossmith.parts.select",
     "weights": "lossmith.parts.weights",
@@ -52,14 +62,19 @@ __all__ = [
     "Loss",
     "LossmithError",
     "Model",
+    "ModelMixin",
     "Objective",
+    "Promises",
     "__version__",
     "adjust",
+    "check",
+    "callbacks",
     "errors",
     "layers",
     "loss",
     "masks",
     "ops",
+    "promises",
     "schedules",
     "select",
     "weights",

@@ -75,7 +75,8 @@ def test_regularisers_are_kept_in_the_total_and_out_of_the_terms(batch_size):
     found = logs_of(model, X, FIELDS, batch_size=batch_size)
     rest = 0.3 * (KERNEL**2).sum()
     mse = errors(2).mean()
-    assert found == pytest.approx({"loss": mse + rest, "mse": mse}, rel=1e-5)
+    wanted = {"loss": mse + rest, "mse": mse, "regularization": rest}
+    assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def test_fit_logs_terms_and_their_validation_and_learns_as_by_hand():
@@ -120,8 +121,12 @@ def test_nothing_counted_in_the_whole_data_is_zero():
     model = linear()
     model.compile(keras.optimizers.SGD(0.1), loss=lm.Loss("mse", AXES, mask=MASK))
     nothing = {"y": np.full_like(Y, np.nan), "lengths": np.zeros_like(LENGTHS)}
-    history = model.fit(X, nothing, batch_size=3, epochs=1, verbose=0).history
-    assert history == {"loss": [0.0], "mse": [0.0]}
+    with pytest.warns(UserWarning, match="counted nothing") as found:
+        history = model.fit(X, nothing, batch_size=3, epochs=2, verbose=0).history
+    said = [str(warning.message) for warning in found if warning.category is UserWarning]
+    assert len(said) == 1
+    assert said[0].startswith("the term 'mse' counted nothing in the data of this epoch")
+    assert history == {"loss": [0.0, 0.0], "mse": [0.0, 0.0]}
     np.testing.assert_array_equal(model.get_weights()[0], KERNEL)
 
 

@@ -13,11 +13,19 @@ Tensor = Any
 def keras_mask(x: Tensor) -> Tensor | None:
     """Return the mask that Keras' layers attached to `x`, or None.
 
-    With `shapes_only` the one use of Keras' private interface: there is no public way.
+    With the next two the one use of Keras' private interface: there is no public way.
     """
     from keras.src.backend import get_keras_mask
 
     return get_keras_mask(x)
+
+
+def with_keras_mask(x: Tensor, mask: Tensor) -> Tensor:
+    """Attach an automatic mask to `x`, as Keras' layers do."""
+    from keras.src.backend import set_keras_mask
+
+    set_keras_mask(x, mask)
+    return x
 
 
 def shapes_only() -> bool:
@@ -25,6 +33,16 @@ def shapes_only() -> bool:
     from keras.src.backend import in_symbolic_scope
 
     return in_symbolic_scope()
+
+
+def sublayers(layer: Any) -> dict[str, Any]:
+    """Return the layers that are public attributes of a layer; torch keeps them apart."""
+    attributes = {**vars(layer), **vars(layer).get("_modules", {})}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if isinstance(value, keras.layers.Layer) and not name.startswith("_")
+    }
 
 
 def with_rank(x: Tensor, rank: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lossmith import __version__
-from lossmith.cli import demo
+from lossmith.cli import demo, lint, listing
 from lossmith.messages import LossmithError
 
 FAULT = 2
@@ -33,3 +33,6 @@ def main() -> None:
 
 
 main.add_command(demo.demo)
+main.add_command(lint.lint)
+main.add_command(lint.rule)
+main.add_command(listing.listing)

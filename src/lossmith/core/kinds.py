@@ -220,10 +220,12 @@ class Factor(Part):
     """The factor of a term in a sum, where it is not a number: it moves during training.
 
     Attributes:
-        learns: Whether it has a trainable variable of its own.
+        holds: What its own variable is called; empty where it has none.
+        learns: Whether that is trained. Otherwise it is set from outside.
     """
 
     kind: ClassVar[str] = "schedules"
+    holds: ClassVar[str] = ""
     learns: ClassVar[bool] = False
 
     @property

@@ -82,8 +82,10 @@ class Pipeline:
         scales = [self._weight(w(safe), context, mask, axes) for w in self.weights if w.inside]
         weights = [self._weight(w(safe), context, mask, axes) for w in self.weights if not w.inside]
         if sources.sample_weight is not None and self._of_samples:
-            given = context.leading_field(sources.sample_weight_of(self.of[0]), _AUTOMATIC)
-            weights.append(self._weight(given, context, mask, axes))
+            given = sources.sample_weight_of(self.of[0])
+            if given is not None:
+                given = context.leading_field(given, _AUTOMATIC)
+                weights.append(self._weight(given, context, mask, axes))
         sizes = _sizes(context.inputs.values(), context.sizes)
         selected = context.replace(sizes=sizes)
         values = evaluate(self.error, selected, axes, mask, tuple(scales))

@@ -89,11 +89,23 @@ class Sources:
         return fields[field or kind]
 
     def tensor(self, source: str) -> Tensor:
-        """Return the tensor under a name; integers stay integers."""
-        return ops.convert_to_tensor(self.raw(source))
+        """Return the tensor under a name; integers stay integers.
 
-    def sample_weight_of(self, target: str) -> Tensor:
-        """Return the sample weights of a term by its target.
+        Raises:
+            SourceError: If there is nothing under that name, or several tensors.
+        """
+        found = self.raw(source)
+        if isinstance(found, Mapping):
+            raise SourceError(
+                f"{source!r} is several tensors",
+                got=f"a dict of {listed(found)}",
+                expected="one tensor",
+                fix="give fields side by side, without a dict inside a dict",
+            )
+        return ops.convert_to_tensor(found)
+
+    def sample_weight_of(self, target: str) -> Tensor | None:
+        """Return the sample weights of a term by its target; None where it has none.
 
         Where `y` is a dict, so are the weights: `fit` copies one array to every entry. The entry
         of the target weighs its term; a term without a target takes that of `"y"`, or the first.
@@ -107,8 +119,11 @@ class Sources:
             else {str(place): item for place, item in enumerate(given)}
         )
         kind, _, field = target.partition(":")
-        entry = entries.get(field if kind == "y" and field else "y")
-        return ops.convert_to_tensor(next(iter(entries.values())) if entry is None else entry)
+        if kind == "y" and field:
+            entry = entries.get(field)
+        else:
+            entry = entries.get("y", next(iter(entries.values()), None))
+        return None if entry is None else ops.convert_to_tensor(entry)
 
     def keras_mask(self, source: str) -> Tensor | None:
         """Return Keras' automatic mask of a tensor, or None."""

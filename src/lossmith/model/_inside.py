@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
 from keras import ops
 
+from lossmith import backend
 from lossmith.core.axes import Tensor
 from lossmith.messages import SourceError, closest, listed
+from lossmith.model._progress import PROGRESS
+
+Call = Callable[..., Any]
 
 
 class Inside:
@@ -20,7 +24,8 @@ class Inside:
     Not a Keras object, so that the model does not take the layers for new ones.
 
     Args:
-        model: The model.
+        model: The model. The weights of one that is not built yet are looked for when they are
+            wanted.
         sources: The names that the loss gives its tensors.
 
     Raises:
@@ -28,29 +33,38 @@ class Inside:
     """
 
     def __init__(self, model: Any, sources: tuple[str, ...]) -> None:
+        self._model = model
         self._layers = find_layers(model, _fields("layer", sources))
-        self._weights = {name: find_weights(model, name) for name in _fields("weights", sources)}
+        self._patterns = _fields("weights", sources)
         self.outputs: dict[str, Any] = {}
+        if model.built:
+            self._variables()
 
     @property
     def weights(self) -> dict[str, Tensor]:
         """The weights, by the name that the loss gives them."""
-        return {name: weight_tensor(found) for name, found in self._weights.items()}
+        return {name: weight_tensor(found) for name, found in self._variables().items()}
+
+    def _variables(self) -> dict[str, list[Any]]:
+        return {name: find_weights(self._model, name) for name in self._patterns}
+
+    def taken(self) -> dict[str, Any]:
+        """Return what the layers returned in the pass before, and keep none of it."""
+        outputs, self.outputs = self.outputs, {}
+        return outputs
 
     @contextmanager
     def recording(self) -> Generator[None]:
-        """Write down what the layers return: as `name`, or `name:0`, `name:1`, ... if more."""
+        """Write down what the layers return: as `name`, or `name:0`, `name:1`, ... if more.
+
+        Of several passes, such as one that builds the model before the one that counts, the last.
+        """
         calls: dict[str, list[Any]] = {name: [] for name in self._layers}
-        own = {name: layer.__dict__.get("call") for name, layer in self._layers.items()}
-        for name, layer in self._layers.items():
-            layer.call = _recorded(layer.call, calls[name])
-        try:
-            yield
-        finally:
+        with ExitStack() as stack:
+            stack.enter_context(_in_place_of_call(self._model, _afresh(calls)))
             for name, layer in self._layers.items():
-                del layer.call
-                if own[name] is not None:
-                    layer.call = own[name]
+                stack.enter_context(_in_place_of_call(layer, _recorded(calls[name])))
+            yield
         self.outputs = {}
         for name, found in calls.items():
             several = {f"{name}:{place}": output for place, output in enumerate(found)}
@@ -58,14 +72,23 @@ class Inside:
 
 
 def layer_paths(model: Any) -> dict[str, Any]:
-    """Return all layers of a model by name, those of models inside it as `model/layer`."""
+    """Return all layers of a model by name, those inside another as `outer/inner`.
+
+    A layer that is an attribute goes by the attribute's name too. No path goes into a time loop:
+    what is computed there cannot be had outside of it.
+    """
     found: dict[str, Any] = {}
-    for layer in model.layers:
-        found[layer.name] = layer
-        if isinstance(layer, keras.Model):
+    for name, layer in _children(model).items():
+        found[name] = layer
+        if not hasattr(layer, "cell") and not isinstance(layer, keras.layers.TimeDistributed):
             inner = layer_paths(layer).items()
-            found.update({f"{layer.name}/{path}": below for path, below in inner})
+            found.update({f"{name}/{path}": below for path, below in inner})
     return found
+
+
+def _children(layer: Any) -> dict[str, Any]:
+    own = {child.name: child for child in getattr(layer, "layers", []) if child.name != PROGRESS}
+    return {**backend.sublayers(layer), **own}
 
 
 def find_layers(model: Any, names: list[str]) -> dict[str, Any]:
@@ -126,12 +149,39 @@ def _layer_of(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _recorded(call: Callable[..., Any], found: list[Any]) -> Callable[..., Any]:
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        found.append(call(*args, **kwargs))
-        return found[-1]
+@contextmanager
+def _in_place_of_call(layer: Any, wrap: Callable[[Call], Call]) -> Generator[None]:
+    own = layer.__dict__.get("call")
+    layer.call = wrap(layer.call)
+    try:
+        yield
+    finally:
+        del layer.call
+        if own is not None:
+            layer.call = own
 
-    return recorded
+
+def _recorded(found: list[Any]) -> Callable[[Call], Call]:
+    def wrap(call: Call) -> Call:
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            found.append(call(*args, **kwargs))
+            return found[-1]
+
+        return recorded
+
+    return wrap
+
+
+def _afresh(calls: dict[str, list[Any]]) -> Callable[[Call], Call]:
+    def wrap(call: Call) -> Call:
+        def afresh(*args: Any, **kwargs: Any) -> Any:
+            for found in calls.values():
+                found.clear()
+            return call(*args, **kwargs)
+
+        return afresh
+
+    return wrap
 
 
 def _matches(path: list[str], pattern: list[str]) -> bool:

@@ -9,6 +9,10 @@ from keras import ops
 
 from lossmith.core.axes import Tensor
 from lossmith.core.elements import Ratio, safe_divide
+from lossmith.losses._objective import NamedRatio
+
+OTHERS = ("add_loss", "regularization", "learned_factors")
+"""What a total may have beside its terms, each logged where there is any."""
 
 
 class RatioMetric(keras.metrics.Metric):
@@ -57,23 +61,42 @@ class TermLog:
     def __init__(self, names: tuple[str, ...], moving: tuple[str, ...]) -> None:
         self.moving = moving
         self.terms = [RatioMetric(name) for name in names]
-        self.rest = keras.metrics.Mean(name="rest")
+        self.others = {name: keras.metrics.Mean(name=name) for name in OTHERS}
+        self.seen: set[str] = set()
+        self.warned: set[str] = set()
         self.batches = keras.metrics.Sum(name="batches")
 
     @property
     def metrics(self) -> list[Any]:
         """All metrics, for the model to keep."""
-        return [*self.terms, self.rest, self.batches]
+        return [*self.terms, *self.others.values(), self.batches]
+
+    def update(self, terms: list[NamedRatio]) -> None:
+        """Add the sums and counts of a batch."""
+        for metric, term in zip(self.terms, terms, strict=True):
+            metric.update_state(term.ratio, term.factor)
+        self.batches.update_state(1.0)
+
+    def added(self, found: dict[str, list[Tensor]]) -> list[Tensor]:
+        """Write down what a step adds to the terms, and return the sum of each kind there is."""
+        sums: list[Tensor] = []
+        for name, losses in found.items():
+            if losses:
+                value: Tensor = sum(ops.cast(ops.sum(loss), "float32") for loss in losses)
+                self.others[name].update_state(ops.stop_gradient(value))
+                self.seen.add(name)
+                sums.append(value)
+        return sums
 
     def logs(self) -> dict[str, Tensor]:
         """Return the total over all batches, each term, and the last factor of those that move."""
-        total = self.rest.result()
-        for metric in self.terms:
-            total = total + metric.contribution()
+        others = {name: self.others[name].result() for name in OTHERS if name in self.seen}
+        total = sum([metric.contribution() for metric in self.terms], start=ops.zeros(()))
+        total = sum(others.values(), start=total)
         named = {metric.name: metric.result() for metric in self.terms}
         factors = {
             f"{metric.name}_factor": ops.convert_to_tensor(metric.factor)
             for metric in self.terms
             if metric.name in self.moving
         }
-        return {"loss": total, **named, **factors}
+        return {"loss": total, **named, **others, **factors}

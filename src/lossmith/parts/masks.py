@@ -8,12 +8,12 @@ from typing import ClassVar
 from keras import ops
 
 from lossmith import backend
-from lossmith.core.axes import Named, Tensor, combine
+from lossmith.core.axes import Named, Tensor, axes_text, combine
 from lossmith.core.context import Context
 from lossmith.core.kinds import Mask
 from lossmith.core.part import Example, number, part
 from lossmith.core.sources import check_source
-from lossmith.messages import SourceError
+from lossmith.messages import ShapeError, SourceError, listed
 
 __all__ = ["Field", "Finite", "KerasMask", "Lengths", "NotEqual", "SampleWeight"]
 
@@ -29,6 +29,9 @@ class Lengths(Mask):
 
     Shapes:
         lengths: (batch,), mask: (batch, steps).
+
+    Raises:
+        ShapeError: If the lengths have the axis of steps themselves.
 
     Example:
         >>> import lossmith as lm
@@ -56,7 +59,16 @@ class Lengths(Mask):
 
     def __call__(self, context: Context) -> Named:
         lengths = context.field(self.source, self.axes).map(lambda x: ops.cast(x, "int32"))
-        return combine(ops.greater, lengths, context.positions(self.axis))
+        steps = context.positions(self.axis)
+        if set(steps.axes) & set(lengths.axes):
+            raise ShapeError(
+                "lengths are one number a sequence, and these have the axis of steps too",
+                got=f"{self.source!r} with axes {axes_text(lengths.axes)}",
+                expected=f"lengths without {axes_text(steps.axes)}",
+                fix=f"lm.masks.Field({self.source!r}), if it is a mask with True where a step "
+                "counts",
+            )
+        return combine(ops.greater, lengths, steps)
 
 
 @part
@@ -244,7 +256,15 @@ class SampleWeight(Mask):
     EXAMPLES = (Example([3.0, 3.0], [1.0, float("nan")], [2.0, 0.0], sample_weight=[1.0, 0.0]),)
 
     def __call__(self, context: Context) -> Named:
-        weight = context.sources.sample_weight_of(next(iter(context.given)))
+        target = next(iter(context.given))
+        weight = context.sources.sample_weight_of(target)
+        if weight is None:
+            raise SourceError(
+                f"{target!r} has no sample weights, and the mask is made of them",
+                got=f"sample weights of {listed(context.sources.sample_weight)}",
+                expected="an entry for this target",
+                fix="give it one, or leave lm.masks.SampleWeight() out of this term",
+            )
         return context.leading_field(weight, "sample_weight").map(_true)
 
 

@@ -13,7 +13,7 @@ from lossmith.core.kinds import Factor, Progress
 from lossmith.core.part import Example, number, numbers, part
 from lossmith.messages import ArgumentError
 
-__all__ = ["Cyclic", "KerasSchedule", "Learned", "Linear", "Piecewise"]
+__all__ = ["Cyclic", "KerasSchedule", "Learned", "Linear", "Piecewise", "Settable"]
 
 
 @part
@@ -229,6 +229,7 @@ class Learned(Factor):
     """
 
     initial: float = 1.0
+    holds: ClassVar = "log_variance"
     learns: ClassVar = True
     EXAMPLES = (
         Example(None, [0.0, 0.6931472], [1.0, 0.5]),
@@ -246,6 +247,41 @@ class Learned(Factor):
         return ops.exp(ops.negative(progress.variable))
 
     def penalty(self, progress: Progress) -> Tensor:
+        return progress.variable
+
+
+@part
+class Settable(Factor):
+    """A factor that is set from outside while the model trains, by a callback for example.
+
+    It is a weight of the model that is not trained, and takes effect in a compiled step.
+    `lm.Model.set_factor` sets it, and `lm.callbacks.SoftAdapt` balances all that there are.
+
+    Args:
+        initial: The factor at first.
+
+    Shapes:
+        returns: a scalar.
+
+    Example:
+        >>> import lossmith as lm
+        >>> total = lm.schedules.Settable() * lm.Loss("mae", name="depth") + lm.Loss("mse")
+        >>> total.factors
+        (Settable(initial=1.0), 1.0)
+    """
+
+    initial: float = 1.0
+    holds: ClassVar = "factor"
+    EXAMPLES = (Example(None, [0.0, 2.5], [0.0, 2.5]),)
+
+    def __post_init__(self) -> None:
+        number(self.initial, "initial")
+
+    @property
+    def variable_start(self) -> float:
+        return self.initial
+
+    def __call__(self, progress: Progress) -> Tensor:
         return progress.variable
 
 

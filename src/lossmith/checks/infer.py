@@ -1,0 +1,258 @@
+"""Axes, domains and masks that were not given, found by trying the loss on small inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from lossmith import backend
+from lossmith.checks import compare, inputs
+from lossmith.checks.domains import Domain, domain_of, parse_domain
+from lossmith.checks.inputs import MaskRule, Spec, parse_mask
+from lossmith.checks.probe import Engine, LossRaised
+from lossmith.checks.promise import Promises
+from lossmith.checks.subject import Subject
+from lossmith.core.notation import Axes, parse_axes
+
+_TRIED = ("b [c], b [c]", "b, b [c]", "b t [c], b t [c]", "b t, b t [c]", "b, b", "b t, b t")
+_SENTINELS = (-1.0, float("nan"), -100.0, 0.0, 255.0)
+
+# Facts of Keras' own losses that trying cannot tell, by the name of the function.
+_KERAS: dict[str, tuple[str, str, str]] = {
+    "binary_crossentropy": ("b [c], b [c]", "binary", "prob"),
+    "binary_focal_crossentropy": ("b [c], b [c]", "binary", "prob"),
+    "categorical_crossentropy": ("b [c], b [c]", "onehot", "simplex"),
+    "categorical_focal_crossentropy": ("b [c], b [c]", "onehot", "simplex"),
+    "categorical_generalized_cross_entropy": ("b, b [c]", "int<3", "simplex"),
+    "categorical_hinge": ("b [c], b [c]", "onehot", "real"),
+    "circle": ("b, b [c]", "int<3", "real"),
+    "dice": ("b [c], b [c]", "binary", "prob"),
+    "hinge": ("b [c], b [c]", "sign", "real"),
+    "kl_divergence": ("b [c], b [c]", "simplex", "simplex"),
+    "mean_absolute_percentage_error": ("b [c], b [c]", "positive", "real"),
+    "mean_squared_logarithmic_error": ("b [c], b [c]", "positive", "positive"),
+    "poisson": ("b [c], b [c]", "positive", "positive"),
+    "sparse_categorical_crossentropy": ("b, b [c]", "int<3", "simplex"),
+    "squared_hinge": ("b [c], b [c]", "sign", "real"),
+    "tversky": ("b [c], b [c]", "binary", "prob"),
+}
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What is taken for granted of a loss.
+
+    Attributes:
+        engine: Runs it.
+        spec: Its axes, domains and mask.
+        facts: The same as text, for the report; what was not given says so.
+        error: What it raised on the inputs that suited it best; None: it runs.
+    """
+
+    engine: Engine
+    spec: Spec
+    facts: tuple[tuple[str, str], ...]
+    error: BaseException | None = None
+
+
+def infer(
+    subject: Subject, axes: str | None, y_true: Any, y_pred: Any, promises: Promises
+) -> Inference:
+    """Find what was not given.
+
+    Args:
+        subject: The loss.
+        axes: Its axes, or None.
+        y_true: A domain, an example, or None.
+        y_pred: The same of the prediction.
+        promises: What it promises: `mask` is used.
+    """
+    engine, error, best = None, None, None
+    for spec in _candidates(subject, axes, y_true, y_pred):
+        best = best or spec
+        trial, error_here = _runs(subject, spec)
+        error = error or error_here
+        if error_here is None:
+            engine, best, error = trial, spec, None
+            break
+    assert best is not None  # noqa: S101 - there is always a candidate
+    engine = engine or Engine(subject, "eager")
+    spec, how = best, "inferred: the loss runs on them"
+    if error is None and y_pred is None and not _known(subject):
+        spec = _narrowed(engine, spec, y_true)
+    mask, told = _mask(engine, spec, promises, error)
+    spec = replace(spec, mask=mask)
+    facts = (
+        ("axes", f"{spec.axes}" + ("" if axes else f"  ({how})")),
+        ("y_true", f"{spec.y_true}" + _mark(y_true)),
+        ("y_pred", f"{spec.y_pred}" + _mark(y_pred)),
+        ("mask", told),
+        *(("promises", f"{name}={value!r}") for name, value in promises.to_dict().items()),
+    )
+    return Inference(engine, spec, facts, error)
+
+
+def _mark(given: Any) -> str:
+    return "" if isinstance(given, str) else "  (inferred)"
+
+
+def _candidates(subject: Subject, axes: str | None, y_true: Any, y_pred: Any) -> Iterator[Spec]:
+    """Go through what the inputs may look like, the likeliest first."""
+    known = _known(subject)
+    pipeline: Any = getattr(subject.loss, "pipeline", None)
+    own: Axes | None = getattr(pipeline, "axes", None)
+    if axes is not None:
+        tried = [parse_axes(axes)]
+    elif own is not None:
+        tried = [own]
+    else:
+        written = _of_ranks(y_true, y_pred)
+        tried = [parse_axes(text) for text in ([known[0]] if known and not written else
+                                               written or _TRIED)]  # fmt: skip
+    for layout in tried:
+        for true, pred in _domains(subject, layout, y_true, y_pred):
+            yield Spec(layout, true, pred)
+
+
+def _domains(
+    subject: Subject, axes: Axes, y_true: Any, y_pred: Any
+) -> Iterator[tuple[Domain, Domain]]:
+    known = _known(subject)
+    true, pred = _given(y_true, "y_true"), _given(y_pred, "y_pred")
+    if known:
+        yield true or parse_domain(known[1], "y_true"), pred or parse_domain(known[2], "y_pred")
+        return
+    lacks_classes = set(axes.inputs[-1].names) - set(axes.inputs[0].names)
+    consumed = lacks_classes & set(axes.consumed)
+    yield (
+        true or (Domain("int", 3) if consumed else Domain("real")),
+        pred or (Domain("logits") if consumed else Domain("real")),
+    )
+    if not true and not pred and not consumed:
+        yield Domain("binary"), Domain("prob")
+    if not pred and consumed:
+        yield true or Domain("int", 3), Domain("simplex")
+
+
+def _known(subject: Subject) -> tuple[str, str, str] | None:
+    """Return what is known of a loss of Keras, with `from_logits` read from it."""
+    if subject.kind != "built into Keras":
+        return None
+    function = getattr(subject.loss, "fn", None)
+    name = getattr(function, "__name__", subject.name)
+    known = _KERAS.get(name, ("b [c], b [c]", "real", "real"))
+    config: dict[str, Any] = getattr(subject.loss, "_fn_kwargs", {})
+    return (known[0], known[1], "logits") if config.get("from_logits") else known
+
+
+def _given(value: Any, argument: str) -> Domain | None:
+    if value is None:
+        return None
+    return parse_domain(value, argument) if isinstance(value, str) else domain_of(value)
+
+
+def _of_ranks(y_true: Any, y_pred: Any) -> list[str]:
+    """Write axes for examples, whose ranks are known."""
+    if isinstance(y_true, (str, type(None))) or isinstance(y_pred, (str, type(None))):
+        return []
+    ranks = np.ndim(y_true), np.ndim(y_pred)
+    names = ["b", "t", "h", "w"]
+    equal = ranks[0] == ranks[1]
+    leading = " ".join(names[: ranks[1] - 1]) or "b"
+    if ranks[1] == 1:
+        return ["b, b"]
+    return [f"{leading} [c], {leading} [c]" if equal else f"{leading}, {leading} [c]"]
+
+
+def _runs(subject: Subject, spec: Spec) -> tuple[Engine, BaseException | None]:
+    """Run a loss once: compiled on JAX, where that is faster, or else eagerly."""
+    batch = inputs.draw(spec, np.random.default_rng(0))
+    modes: list[backend.Mode] = ["eager"]
+    if keras.config.backend() == "jax":
+        modes.insert(0, "jit")
+    error: BaseException | None = None
+    engine = Engine(subject, "eager")
+    for mode in modes:
+        engine = Engine(subject, mode)
+        try:
+            value, _ = engine.gradient(batch, scalar=True, at=(1,))
+        except LossRaised as raised:
+            error = raised.error
+            continue
+        if np.all(np.isfinite(value)):
+            return engine, None
+        error = error or ArithmeticError(f"the loss is {value} on {spec.y_true}, {spec.y_pred}")
+    return engine, error
+
+
+def _narrowed(engine: Engine, spec: Spec, y_true: Any) -> Spec:
+    """Tell probabilities from real numbers: a loss of them clips, or turns NaN outside."""
+    if spec.y_pred.kind != "real":
+        return spec
+    batch = inputs.draw(spec, np.random.default_rng(0))
+
+    def at(value: float) -> Any:
+        moved = batch.replace(y_pred=np.full_like(batch.y_pred, value))
+        return engine.gradient(moved, scalar=True, at=(1,))[0]
+
+    low, inside, high = (at(-0.5), at(-1.5)), (at(0.3), at(0.6)), (at(1.5), at(2.5))
+    clipped = all(
+        not np.all(np.isfinite(pair)) or compare.agree(*pair, rtol=1e-5) for pair in (low, high)
+    )
+    if clipped and np.all(np.isfinite(inside)) and not compare.agree(*inside, rtol=1e-5):
+        true = spec.y_true if y_true is not None else Domain("binary")
+        return replace(spec, y_true=true, y_pred=Domain("prob"))
+    return spec
+
+
+def _mask(
+    engine: Engine, spec: Spec, promises: Promises, error: BaseException | None
+) -> tuple[MaskRule | None, str]:
+    if promises.mask:
+        return parse_mask(promises.mask), promises.mask
+    if spec.y_true.pad is not None:
+        rule = MaskRule(f"y_true != {spec.y_true.pad:g}", spec.y_true.pad)
+        return rule, f"{rule.text}  (from the pad of y_true)"
+    for value in _SENTINELS if error is None else ():
+        rule = MaskRule("isfinite(y_true)" if np.isnan(value) else f"y_true != {value:g}", value)
+        if _masks(engine, replace(spec, mask=rule)):
+            return rule, f"{rule.text}  (inferred: predictions do not matter there)"
+    if engine.subject.kind == "built into Keras" and spec.steps:
+        return MaskRule("keras", None), "keras  (every loss of Keras takes it)"
+    return None, "none found"
+
+
+def _masks(engine: Engine, spec: Spec) -> bool:
+    """Whether predictions do not matter where the target is the sentinel, and do elsewhere.
+
+    A target can silence a prediction without being a mask: 0 in a product, a class that does not
+    exist. Then a value next to it does nearly the same.
+    """
+    sentinel = spec.mask.sentinel if spec.mask else None
+    if sentinel is None or (spec.y_true.integer and np.isnan(sentinel)):
+        return False
+    batch = inputs.ragged(inputs.draw(spec, np.random.default_rng(0)))
+    moved = np.roll(batch.y_pred, 1, axis=0)
+    elsewhere = np.where(batch.counted("y_pred"), moved, batch.y_pred)
+    near = 0.5 if np.isnan(sentinel) else sentinel - 77 if spec.y_true.integer else sentinel + 1e-4
+    beside = batch.refilled(y_true=near)
+    tried = [
+        batch,
+        batch.refilled(y_pred=moved),
+        batch.replace(y_pred=elsewhere),
+        beside,
+        beside.refilled(y_pred=moved),
+    ]
+    try:
+        value, same, other, *next_to = (
+            float(engine.gradient(x, scalar=True, at=(1,))[0]) for x in tried
+        )
+    except LossRaised:
+        return False
+    silent = compare.agree(value, same, compare.SAME)
+    jumps = not compare.agree(value, next_to[0], 1e-2) and not compare.agree(*next_to, rtol=1e-6)
+    return silent and jumps and not compare.agree(value, other, compare.SAME)

@@ -1,0 +1,232 @@
+"""What a check is given: batches of the loss under test, its values and gradients, comparisons."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lossmith import backend
+from lossmith.checks import compare, inputs
+from lossmith.checks.compare import Broken, Finding
+from lossmith.checks.inputs import Batch, Sizes, Spec
+from lossmith.checks.promise import Promises
+from lossmith.checks.subject import Subject, call_with_mask
+
+Array = Any
+
+
+class LossRaised(Exception):
+    """The loss under test raised."""
+
+    def __init__(self, error: BaseException, batch: Batch) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
+        self.batch = batch
+
+
+class Skipped(Exception):
+    """A check does not apply after all."""
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """What a found fault is narrowed down to: some samples, rounded numbers."""
+
+    samples: tuple[int, ...] | None = None
+    decimals: int | None = None
+
+
+@dataclass
+class Engine:
+    """Runs one loss: each entry is compiled once for a shape, each result is kept."""
+
+    subject: Subject
+    mode: backend.Mode
+    programs: dict[Any, backend.Program] = field(default_factory=dict[Any, backend.Program])
+    results: dict[Any, Any] = field(default_factory=dict[Any, Any])
+
+    def value(self, batch: Batch, *, scalar: bool) -> Array:
+        """Return the value of an entry."""
+        return self._kept(("value", scalar), batch, lambda run, arrays: run.value(*arrays))
+
+    def gradient(self, batch: Batch, *, scalar: bool, at: tuple[int, ...]) -> Any:
+        """Return the value of an entry and its gradients."""
+        return self._kept(
+            ("gradient", scalar, at), batch, lambda run, arrays: run.gradient(*arrays, at=at)
+        )
+
+    def program(self, batch: Batch, *, scalar: bool) -> backend.Program:
+        """Return the compiled entry for such batches."""
+        key = (scalar, batch.by_keras, batch.sample_weight is None)
+        if key not in self.programs:
+            call = call_with_mask(self.subject, batch, scalar=scalar)
+            self.programs[key] = backend.Program(call, self.mode)
+        return self.programs[key]
+
+    def _kept(self, what: Any, batch: Batch, run: Any) -> Any:
+        arrays = tensors(batch, scalar=what[1])
+        digest = hashlib.blake2b(digest_size=16)
+        for array in arrays:
+            digest.update(repr((array.shape, array.dtype)).encode() + array.tobytes())
+        key = (what, batch.sample_weight is None, digest.digest())
+        if key not in self.results:
+            try:
+                program = self.program(batch, scalar=what[1])
+                self.results[key] = run(program, arrays)
+            except Exception as error:
+                raise LossRaised(error, batch) from error
+        return self.results[key]
+
+
+def tensors(batch: Batch, *, scalar: bool = True) -> list[Array]:
+    """Return the arrays that the entry of such a batch takes, in order."""
+    weighted = scalar and batch.sample_weight is not None
+    further = [batch.mask] if batch.by_keras else []
+    further += [batch.sample_weight] if weighted else []
+    return [np.asarray(array) for array in (batch.y_true, batch.y_pred, *further)]
+
+
+class Probe:
+    """The loss under test, as a check sees it. All arrays are NumPy's; results are float64.
+
+    Attributes:
+        subject: The loss.
+        spec: Its axes, domains and mask.
+        promises: What it promises.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        engine: Engine,
+        spec: Spec,
+        promises: Promises,
+        *,
+        seed: int = 0,
+        check: str = "",
+        narrow: Narrow | None = None,
+    ) -> None:
+        self.subject = engine.subject
+        self.spec = spec
+        self.promises = promises
+        self.engine = engine
+        self.narrow = narrow or Narrow()
+        self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
+        self._seed = seed
+
+    # ── batches ──────────────────────────────────────────────────────────────────────────────
+
+    def batch(self, sizes: Sizes = "distinct", *, draw: int = 0, masked: bool = False) -> Batch:
+        """Draw a batch, the same at each call.
+
+        Args:
+            sizes: `"distinct"`: lengths tell axes apart (5 samples, 7 steps). `"colliding"`: all
+                lengths are 4. `"single"`: one sample.
+            draw: Another number, other values.
+            masked: Some positions do not count, as the mask that is known says.
+        """
+        kinds = ("distinct", "colliding", "single")
+        rng = np.random.default_rng([self._seed, draw, kinds.index(sizes)])
+        batch = inputs.draw(self.spec, rng, sizes)
+        if masked:
+            batch = inputs.ragged(batch)
+        if self.narrow.samples is not None and sizes != "single":
+            batch = batch.take([place for place in self.narrow.samples if place < batch.size])
+        if self.narrow.decimals is not None:
+            rounded = np.round(batch.y_pred, self.narrow.decimals)
+            y_true = (
+                batch.y_true
+                if self.spec.y_true.integer
+                else batch.y_true.round(self.narrow.decimals)
+            )
+            batch = batch.replace(y_pred=rounded, y_true=y_true)
+        return batch
+
+    def perfect(self, batch: Batch) -> Array:
+        """Return the best prediction for a batch; only for checks that need `"perfect"`."""
+        found = inputs.perfect(batch)
+        return found if found is not None else self.skip("the best prediction is not known")
+
+    # ── the loss ─────────────────────────────────────────────────────────────────────────────
+
+    def value(self, batch: Batch) -> float:
+        """Return the loss as `fit` computes it, with weights and mask."""
+        return float(self.engine.gradient(batch, scalar=True, at=(1,))[0])
+
+    def gradient(self, batch: Batch) -> Array:
+        """Return the gradient of the loss with respect to the prediction.
+
+        Where the prediction is not connected to the loss, zeros.
+        """
+        grad = self.engine.gradient(batch, scalar=True, at=(1,))[1][0]
+        return np.zeros(batch.y_pred.shape) if grad is None else grad.astype("float64")
+
+    def elements(self, batch: Batch) -> Array:
+        """Return the errors before reduction; only for checks that need `"elements"`."""
+        return self.engine.value(batch, scalar=False).astype("float64")
+
+    def raises(self, batch: Batch) -> bool:
+        """Whether the loss refuses a batch."""
+        try:
+            self.value(batch)
+        except LossRaised:
+            return True
+        return False
+
+    # ── comparisons ──────────────────────────────────────────────────────────────────────────
+
+    def close(  # noqa: PLR0913
+        self,
+        got: Any,
+        expected: Any,
+        *,
+        what: str,
+        batch: Batch,
+        rtol: float = compare.VALUE,
+        scale: float = 0.0,
+        inherited: str = "",
+    ) -> None:
+        """Hold two results to be finite and equal.
+
+        Args:
+            got: What the loss gave.
+            expected: What it should have given.
+            what: What was done, in a few words: `"3 masked steps appended"`.
+            batch: The inputs to show.
+            rtol: How far they may differ, relative to the larger; one of `compare`'s constants.
+            scale: A size that differences are relative to, where both may be near 0.
+            inherited: Why Keras does it, and not the loss, where that is so.
+        """
+        if not compare.agree(got, expected, rtol, scale):
+            self._break(Finding(what, got, expected, batch.arrays(), inherited))
+
+    def finite(self, got: Any, *, what: str, batch: Batch, inherited: str = "") -> None:
+        """Hold a result to be finite."""
+        if not compare.agree(np.isfinite(got), np.ones(np.shape(got)), 0):
+            self._break(Finding(what, got, "finite numbers", batch.arrays(), inherited))
+
+    def holds(  # noqa: PLR0913
+        self, *, fact: bool, what: str, got: Any, expected: Any, batch: Batch, inherited: str = ""
+    ) -> None:
+        """Hold a fact to be true: for what is not a number, such as a shape."""
+        if not compare.agree(fact, 1, 0):
+            self._break(Finding(what, got, expected, batch.arrays(), inherited))
+
+    def skip(self, why: str) -> NoReturn:
+        """Leave the check: it turns out not to apply."""
+        raise Skipped(why)
+
+    def _break(self, finding: Finding) -> NoReturn:
+        raise Broken(finding)
+
+
+def subsets(size: int) -> Sequence[tuple[int, ...]]:
+    """Return the choices of at most three samples, the smallest first."""
+    ones = [(i,) for i in range(size)]
+    twos = [(i, j) for i in range(size) for j in range(i + 1, size)]
+    threes = [(i, i + 1, i + 2) for i in range(size - 2)]
+    return [*ones, *twos, *threes]

@@ -1,0 +1,174 @@
+"""`lm.check`: all checks that apply to a loss, run one after the other."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from lossmith.checks import inputs
+from lossmith.checks.blame import blame
+from lossmith.checks.compare import Broken, Finding
+from lossmith.checks.infer import Inference, infer
+from lossmith.checks.probe import LossRaised, Narrow, Probe, Skipped
+from lossmith.checks.promise import Promises, as_promises, configured, stated_promises
+from lossmith.checks.report import Report, Result, Status
+from lossmith.checks.shrink import shrink
+from lossmith.checks.subject import as_subject
+from lossmith.checks.unit import NEEDS, Check, chosen
+
+
+def check(  # noqa: PLR0913
+    loss: Any,
+    axes: Any = None,
+    y: Any = None,
+    *,
+    promises: Promises | Mapping[str, Any] | None = None,
+    y_true: Any = None,
+    y_pred: Any = None,
+    seed: int = 0,
+    only: str | Sequence[str] | None = None,
+) -> Report:
+    """Run every check that applies to a loss.
+
+    Args:
+        loss: A function, a `keras.losses.Loss`, a name known to Keras, an `lm.Loss`, or a
+            compiled model: `lm.check(model, x, y)`.
+        axes: The axes of target and prediction, as in `"b t, b t [c]"`; of a model the inputs of
+            a real batch. None: found by trying.
+        y: The targets of the real batch of a model.
+        promises: What the loss says of itself: a `Promises`, or its fields by name. They come
+            before what `@lm.promises` states, and that before pyproject.toml.
+        y_true: The domain of the targets, such as `"int<10"` or `"binary"`, or an example.
+        y_pred: The domain of the predictions, such as `"logits"` or `"prob"`, or an example.
+        seed: Of everything that is drawn.
+        only: The name of a check, or several; None: all.
+
+    Returns:
+        The results; `report.ok` tells whether none is broken, `print(report)` shows them.
+
+    Raises:
+        ArgumentError: If an argument is not what it should be. What the loss itself does, even
+            if it raises, is a result.
+
+    Example:
+        >>> import lossmith as lm
+        >>> lm.check("mse", only="sample-independence").ok
+        True
+    """
+    model = loss if isinstance(loss, keras.Model) else None
+    if model is not None:
+        y_true, y_pred, axes = y, np.asarray(model.predict(axes, verbose=0)), None
+    subject = as_subject(loss)
+    table = dict(configured(subject.file, subject.name))
+    axes = axes or table.pop("axes", None)
+    y_true = table.pop("y_true", None) if y_true is None else y_true
+    y_pred = table.pop("y_pred", None) if y_pred is None else y_pred
+    made = as_promises(promises).merged(
+        stated_promises(loss), as_promises(table.pop("promises", None))
+    )
+    checks = chosen(only)
+    found = infer(subject, axes, y_true, y_pred, made)
+    facts = (("loss", subject.kind), ("backend", keras.config.backend()), *found.facts)
+    run = Run(found, made, seed)
+    return Report(subject.place, facts, tuple(run.result(unit) for unit in checks.values()))
+
+
+@dataclass
+class Run:
+    """One loss going through the checks."""
+
+    found: Inference
+    promises: Promises
+    seed: int
+
+    def result(self, unit: Check) -> Result:
+        """Run one check; whatever happens is a result."""
+        start = time.perf_counter()
+        result = self._expected(unit, self._outcome(unit))
+        return replace(result, seconds=time.perf_counter() - start)
+
+    def _outcome(self, unit: Check) -> Result:
+        if why := self._why_not(unit):
+            return Result(unit.name, Status.SKIPPED, unit.law, why)
+        try:
+            unit.run(self._probe(unit))
+        except Skipped as skipped:
+            return Result(unit.name, Status.SKIPPED, unit.law, str(skipped))
+        except Broken as broken:
+            return self._broken(unit, self._smallest(unit, broken.finding))
+        except LossRaised as raised:
+            return self._broken(unit, raised)
+        except Exception:  # noqa: BLE001 - a fault of the check, which is to be seen
+            return Result(unit.name, Status.CRASHED, unit.law, traceback.format_exc())
+        return Result(unit.name, Status.KEPT, unit.law)
+
+    def _why_not(self, unit: Check) -> str:
+        """Say why a check does not apply; empty where it does."""
+        if self.found.error is not None and unit.name != "output-contract":
+            return "the loss does not run on any inputs that were tried"
+        if unit.promise and self.promises.made(unit.promise):
+            return f"promised: {unit.promise}={getattr(self.promises, unit.promise)!r}"
+        lacking = [need for need in unit.needs if not self._has(need)]
+        return NEEDS[lacking[0]] if lacking else ""
+
+    def _has(self, need: str) -> bool:
+        spec, subject = self.found.spec, self.found.engine.subject
+        return {
+            "elements": subject.has_elements,
+            "mask": spec.mask is not None,
+            "steps": spec.steps is not None,
+            "weights": not self.promises.made("weights"),
+            "perfect": inputs.perfect(inputs.draw(spec, np.random.default_rng(0))) is not None,
+            "integers": spec.y_true.integer,
+            "samples": True,
+        }[need]
+
+    def _probe(self, unit: Check, narrow: Narrow | None = None) -> Probe:
+        return Probe(
+            self.found.engine, self.found.spec, self.promises,
+            seed=self.seed, check=unit.name, narrow=narrow,
+        )  # fmt: skip
+
+    def _smallest(self, unit: Check, finding: Finding) -> Finding:
+        size = len(finding.inputs["y_pred"])
+        return shrink(lambda narrow: unit.run(self._probe(unit, narrow)), finding, size)
+
+    def _broken(self, unit: Check, found: Finding | LossRaised) -> Result:
+        raised = isinstance(found, LossRaised)
+        inherited = "" if raised else found.inherited
+        subject = self.found.engine.subject
+        return Result(
+            check=unit.name,
+            status=Status.INHERITED if inherited else Status.BROKEN,
+            law=unit.law,
+            reason=f"raised {found}" if raised else found.what,
+            got=None if raised else found.got,
+            expected=None if raised else found.expected,
+            inputs=found.batch.arrays() if raised else found.inputs,
+            place=blame(self._probe(unit), unit.name, found),
+            mend=inherited or unit.mend,
+            promise=unit.promise,
+            rules=unit.rules,
+            repeat=f"lossmith check {subject.place} --only {unit.name} --seed {self.seed}",
+        )
+
+    def _expected(self, unit: Check, result: Result) -> Result:
+        """Hold a result to what `fails` says of it."""
+        reason = self.promises.fails.get(unit.name)
+        if reason is None:
+            return result
+        if result.status is Status.BROKEN:
+            return Result(unit.name, Status.EXPECTED, unit.law, reason)
+        if result.status is not Status.KEPT:
+            return result
+        return Result(
+            unit.name, Status.BROKEN, unit.law,
+            reason=f"it was promised to fail ({reason}), and is kept",
+            mend=f"take {unit.name!r} out of the promise fails",
+        )  # fmt: skip

@@ -1,0 +1,194 @@
+"""Whatever is to be checked, behind one pair of entries: with weights, and un-reduced."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lossmith import backend
+from lossmith.checks.inputs import Batch
+from lossmith.messages import ArgumentError
+
+Tensor = Any
+FRAMEWORKS = ("tensorflow", "jax", "torch")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss under test.
+
+    Attributes:
+        given: What the user gave.
+        name: How to speak of it.
+        kind: What it is: `"function"`, `"Keras loss"`, `"built into Keras"`, `"compiled model"`.
+        loss: The Keras loss that `fit` would make of it: takes weights and a mask.
+        file: Where it is written, if it is in a file.
+        line: The line.
+    """
+
+    given: Any
+    name: str
+    kind: str
+    loss: Any
+    file: Path | None = None
+    line: int = 0
+
+    def scalar(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
+        """Call it as `fit` does."""
+        return self.loss(y_true, y_pred, sample_weight)
+
+    def elements(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the errors before reduction, masked ones included.
+
+        A loss of ours has them by `elements`, a loss of Keras by `call`.
+        """
+        if hasattr(self.loss, "elements"):
+            return self.loss.elements(y_true, y_pred).values.value
+        if isinstance(self.loss, keras.losses.Loss):
+            dtype = self.loss.dtype
+            return self.loss.call(
+                keras.ops.convert_to_tensor(y_true, dtype),
+                keras.ops.convert_to_tensor(y_pred, dtype),
+            )
+        return self.loss(y_true, y_pred, None)
+
+    @property
+    def has_elements(self) -> bool:
+        """Whether errors before reduction can be had."""
+        if hasattr(self.loss, "elements"):
+            return True
+        own = getattr(type(self.loss), "call", None)
+        return own is not None and own is not keras.losses.Loss.call
+
+    @property
+    def place(self) -> str:
+        """Name it for the command line: `losses.py:name`, or its name alone."""
+        return f"{self.file.name}:{self.name}" if self.file else self.name
+
+
+def as_subject(given: Any) -> Subject:
+    """Take a function, a Keras loss or its name, a loss class without arguments, or a model.
+
+    Raises:
+        ArgumentError: For anything else, and for a function of another framework.
+    """
+    if isinstance(given, keras.Model):
+        return _model(given)
+    found = _by_name(given) if isinstance(given, str) else given
+    if isinstance(found, type) and issubclass(found, keras.losses.Loss):
+        found = found()
+    if isinstance(found, keras.losses.Loss):
+        name, code = found.name, type(found)
+        loss: Callable[..., Tensor] = found
+    elif callable(found):
+        name, code = getattr(found, "__name__", type(found).__name__), found
+        loss = _as_keras_wraps(found, name)
+    else:
+        raise ArgumentError(
+            "this is not a loss",
+            got=repr(given)[:200],
+            expected="a function, a keras.losses.Loss, a name known to Keras, or a compiled model",
+            fix='lm.check(my_loss, "b [c], b [c]")',
+        )
+    file, line = _written(code)
+    built_in = getattr(code, "__module__", "").startswith("keras.")
+    kind = "built into Keras" if built_in else _kind(found)
+    name = given if isinstance(given, str) else name
+    return Subject(given, name, kind, loss, None if built_in else file, line)
+
+
+def call_with_mask(subject: Subject, batch: Batch, *, scalar: bool = True) -> Callable[..., Tensor]:
+    """Return the entry as a function of `y_true, y_pred` and, where given, mask and weights."""
+    by_keras, weighted = batch.by_keras, batch.sample_weight is not None
+
+    def call(y_true: Tensor, y_pred: Tensor, *further: Tensor) -> Tensor:
+        rest = list(further)
+        if by_keras:
+            y_pred = backend.with_keras_mask(y_pred, rest.pop(0))
+        if scalar:
+            return keras.ops.sum(subject.scalar(y_true, y_pred, rest[0] if weighted else None))
+        return subject.elements(y_true, y_pred)
+
+    return call
+
+
+def _by_name(name: str) -> Any:
+    try:
+        return keras.losses.get(name)
+    except ValueError:
+        raise ArgumentError(
+            f"Keras knows no loss {name!r}",
+            got=repr(name),
+            expected="a name that compile(loss=...) takes",
+            fix='lm.check("mse")',
+        ) from None
+
+
+def _as_keras_wraps(function: Callable[..., Tensor], name: str) -> keras.losses.Loss:
+    """Make of a function what `compile` makes of it.
+
+    Keras' wrapper aligns ranks. It is not public by name, but it is the class under every
+    function-backed loss.
+    """
+    _refuse_other_framework(function)
+    wrapper = keras.losses.MeanSquaredError.__mro__[1]
+    return wrapper(function, name=name)
+
+
+def _refuse_other_framework(function: Any) -> None:
+    """Stop before a function in raw tf, jnp or torch meets tensors of another backend."""
+    here = keras.backend.backend()
+    known = {**getattr(function, "__globals__", {}), **_closure(function)}
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    used = {getattr(known.get(name), "__name__", "").partition(".")[0] for name in names}
+    foreign = sorted(used & set(FRAMEWORKS))
+    if foreign and here not in foreign:
+        raise ArgumentError(
+            f"{function.__name__} is written in {foreign[0]}, and Keras runs on {here}",
+            got=f"a function that uses {', '.join(foreign)}",
+            expected=f"a function in keras.ops, or KERAS_BACKEND={foreign[0]}",
+            fix=f"start with KERAS_BACKEND={foreign[0]}",
+        )
+
+
+def _closure(function: Any) -> dict[str, Any]:
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except (TypeError, ValueError):
+        return {}
+
+
+def _model(model: keras.Model) -> Subject:
+    if not getattr(model, "compiled", False):
+        raise ArgumentError(
+            "the model has no loss yet",
+            got=f"{model.name!r}, not compiled",
+            expected="a compiled model",
+            fix='model.compile(loss="mse") first',
+        )
+
+    def loss(y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
+        return model.compute_loss(y=y_true, y_pred=y_pred, sample_weight=sample_weight)
+
+    return Subject(model, model.name, "compiled model", loss)
+
+
+def _kind(found: Any) -> str:
+    if isinstance(found, keras.losses.Loss):
+        return "Keras loss"
+    return "closure" if getattr(found, "__closure__", None) else "function"
+
+
+def _written(code: Any) -> tuple[Path | None, int]:
+    target = inspect.unwrap(code) if callable(code) else code
+    try:
+        file = inspect.getsourcefile(target)
+        line = inspect.getsourcelines(target)[1]
+    except (TypeError, OSError):
+        return None, 0
+    return (Path(file) if file else None), line

@@ -1,0 +1,138 @@
+"""LSM102: a loss that returns one number for the batch."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from lossmith.lint.finding import Finding, Fix
+from lossmith.lint.losses import Loss
+from lossmith.lint.operations import REDUCTIONS, Operation
+from lossmith.lint.rule import Flagged, Rule
+from lossmith.lint.values import Reduced
+
+
+class BatchReduction(Rule):
+    """A loss reduces over the batch, so that Keras has no samples left to weight or mask.
+
+    Why it is bad:
+        Keras multiplies what a loss returns by `sample_weight` and the mask, sample by sample. One
+        number is multiplied by their mean: it does not matter which sample they belong to.
+
+    Example:
+        return ops.mean(ops.square(y_true - y_pred))
+
+    Use instead:
+        return ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+    Fix safety:
+        Unsafe: `axis=-1` is the same value without weights and masks, and another one with them.
+        Offered for a mean that is returned as it is.
+    """
+
+    code = "LSM102"
+    name = "batch-reduction"
+    confirmed_by = ("weights-multiply", "zero-weight-is-absence")
+    fix = "unsafe"
+    flags = (
+        Flagged(
+            """
+            from keras import ops
+
+            def loss(y_true, y_pred):
+                return ops.mean(ops.square(y_true - y_pred))
+            """,
+            "mean over the batch: sample weights and masks can no longer tell samples apart",
+            4,
+            11,
+            """
+            from keras import ops
+
+            def loss(y_true, y_pred):
+                return ops.mean(ops.square(y_true - y_pred), axis=-1)
+            """,
+        ),
+        Flagged(
+            """
+            import tensorflow as tf
+
+            def loss(y_true, y_pred):
+                total = tf.reduce_sum(tf.abs(y_true - y_pred), axis=0)
+                return total
+            """,
+            "sum over the batch: sample weights and masks can no longer tell samples apart",
+            4,
+            12,
+        ),
+        Flagged(
+            """
+            import keras
+            from tensorflow.keras import backend as K
+
+            class Dice(keras.losses.Loss):
+                def call(self, y_true, y_pred):
+                    t, p = K.flatten(y_true), K.flatten(y_pred)
+                    return 1 - K.sum(t * p, axis=-1) / (K.sum(t, axis=-1) + K.sum(p, axis=-1) + 1)
+            """,
+            "sum over the batch: sample weights and masks can no longer tell samples apart",
+            7,
+            19,
+        ),
+    )
+    passes = (
+        """
+        from keras import ops
+
+        def loss(y_true, y_pred):
+            return ops.mean(ops.square(y_true - y_pred), axis=-1)
+        """,
+        """
+        from keras import ops
+
+        def loss(y_true, y_pred):
+            scale = ops.max(ops.abs(y_true))
+            return ops.sum(ops.square(y_true - y_pred), axis=(1, 2)) / scale
+        """,
+        """
+        from keras import ops
+
+        def accuracy(y_true, y_pred):
+            return ops.mean(ops.equal(y_true, ops.argmax(y_pred, axis=-1)))
+        """,
+    )
+
+    def find(self, loss: Loss) -> Iterator[Finding]:
+        """Look for the first reduction over the batch in a loss that returns no samples."""
+        if loss.returned.reduced < Reduced.BATCH or not loss.returned.from_data:
+            return
+        reductions = [op for op in loss.operations if _is_over_batch(op, loss)]
+        if reductions:
+            operation = reductions[0]
+            message = (
+                f"{operation.name} over the batch: sample weights and masks can no longer tell"
+                " samples apart"
+            )
+            yield self.at(operation.node, message, self._fix(operation, loss))
+
+    def _fix(self, operation: Operation, loss: Loss) -> Fix | None:
+        returned = any(node is operation.node for node in loss.returns)
+        call = operation.node
+        if not returned or operation.name != "mean" or operation.get("axis") is not None:
+            return None
+        if not isinstance(call, ast.Call) or call.keywords or len(call.args) != 1:
+            return None
+        argument = self.module.source(call.args[0])
+        edit = self.module.replace(call.args[0], f"{argument}, axis=-1")
+        return self.mend("keep the samples apart", edit)
+
+
+def _is_over_batch(operation: Operation, loss: Loss) -> bool:
+    value = loss.value(operation.node)
+    inner = max((loss.value(x).reduced for x in operation.operands), default=Reduced.NOT)
+    return (
+        operation.name in REDUCTIONS
+        and operation.library != "python"
+        and value.from_data
+        and value.reduced >= Reduced.BATCH
+        and (inner < Reduced.ALL)
+    )

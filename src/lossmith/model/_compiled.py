@@ -1,0 +1,90 @@
+"""What `compile` makes of a loss: its terms, what they need of the model, and their logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from lossmith import backend
+from lossmith.core.axes import Tensor
+from lossmith.core.kinds import Factor
+from lossmith.core.sources import Sources
+from lossmith.losses._objective import NamedRatio, Objective, Term
+from lossmith.model._inside import Inside
+from lossmith.model._progress import ProgressState
+from lossmith.model._ratios import TermLog
+
+
+class Compiled:
+    """A loss inside a model.
+
+    Not a Keras object, so that a model compiled again keeps nothing of the loss before.
+
+    Args:
+        model: The model.
+        loss: The loss.
+        progress: The variables behind its factors.
+
+    Raises:
+        SourceError: If the loss names a layer or a weight that is not there.
+    """
+
+    def __init__(self, model: Any, loss: Term, progress: ProgressState) -> None:
+        self.objective = loss if isinstance(loss, Objective) else Objective([loss])
+        self.inside = Inside(model, loss.sources)
+        self._progress = progress
+        self._factors = {
+            name: factor
+            for name, factor in zip(self.objective.names, self.objective.factors, strict=True)
+            if isinstance(factor, Factor)
+        }
+        self.log = TermLog(self.objective.names, tuple(self._factors))
+
+    @property
+    def settable(self) -> tuple[str, ...]:
+        """The names of the terms whose factor is set from outside."""
+        return tuple(n for n, factor in self._factors.items() if factor.holds and not factor.learns)
+
+    def total(self, sources: Sources, added: dict[str, list[Tensor]], *, training: bool) -> Tensor:
+        """Return the total of a step, and write down its terms.
+
+        Args:
+            sources: The tensors of the step.
+            added: What the model adds itself, scalars by what they are.
+            training: Whether the step counts for factors that move.
+        """
+        counts = bool(self._factors) and training
+        if counts:
+            self._progress.begin_step(self.log.batches.result())
+        terms = [self._moved(term) for term in self.objective.ratios(sources)]
+        self.log.update(terms)
+        first, *others = (term.value for term in terms)
+        total: Tensor = sum(others, start=first)
+        for value in self.log.added({**added, "learned_factors": self._penalties()}):
+            total = total + backend.replica_share(ops.cast(value, total.dtype))
+        if counts:
+            self._progress.end_step()
+        return total
+
+    def _moved(self, term: NamedRatio) -> NamedRatio:
+        """Put the factor of this step in the place of one that moves."""
+        if term.name not in self._factors:
+            return term
+        progress = self._progress.progress(term.name)
+        return NamedRatio(term.name, self._factors[term.name](progress), term.ratio)
+
+    def _penalties(self) -> list[Tensor]:
+        return [
+            factor.penalty(self._progress.progress(name))
+            for name, factor in self._factors.items()
+            if factor.learns
+        ]
+
+
+def added_losses(model: Any) -> dict[str, list[Tensor]]:
+    """Return the losses that a model has itself; Keras lists the regularisers last."""
+    regularized = [v for v in model.trainable_variables if v.regularizer is not None]
+    losses = list(model.losses)
+    first = len(losses) - len(regularized)
+    return {"add_loss": losses[:first], "regularization": losses[first:]}
