@@ -1,6 +1,6 @@
 """A term on the activations of a hidden layer.
 
-The hidden layer is a second output, and each term says which output it is about. Each has its own
+The term names the layer, whose output comes from the same forward pass. Each term has its own
 divisor, so that their balance does not depend on the batch size.
 """
 
@@ -12,8 +12,8 @@ import lossmith as lm
 
 def make_loss() -> lm.Objective:
     """Squared error of the prediction, and a tenth of the mean size of the activations."""
-    data = lm.Loss("mse", "b t f, b t f", of=("y", "output:prediction"))
-    return data + 0.1 * lm.Loss("l1", "b t h", of="output:hidden")
+    data = lm.Loss("mse", "b t f, b t f")
+    return data + 0.1 * lm.Loss("l1", "b t h", of="layer:hidden")
 
 
 def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,10 +23,10 @@ def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_model() -> lm.Model:
-    """Return a small network that shows its hidden layer."""
+    """Return a small network whose hidden layer has a name."""
     x = keras.Input((4, 2))
-    hidden = keras.layers.Dense(8, activation="relu")(x)
-    return lm.Model(x, {"prediction": keras.layers.Dense(2)(hidden), "hidden": hidden})
+    hidden = keras.layers.Dense(8, activation="relu", name="hidden")(x)
+    return lm.Model(x, keras.layers.Dense(2)(hidden))
 
 
 def main(epochs: int = 30) -> list[float]:

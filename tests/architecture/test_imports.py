@@ -8,7 +8,13 @@ import pytest
 
 FRAMEWORKS = ("keras", "jax", "torch", "tensorflow")
 
-LIGHT = ("lossmith", "lossmith.cli")
+LIGHT = (
+    "lossmith",
+    "lossmith.cli",
+    "lossmith.cli.lint",
+    "lossmith.lint.run",
+    "lossmith.lint.flake8",
+)
 """What starts without Keras or a backend: nobody waits seconds for `--help`."""
 
 
@@ -36,6 +42,20 @@ def test_help_imports_no_framework():
         "except SystemExit as end:\n"
         "    assert not end.code, end.code\n"
         f"print('imported:', *[x for x in {FRAMEWORKS!r} if x in sys.modules])"
+    )
+    assert _fresh("-c", code).splitlines()[-1].strip() == "imported:"
+
+
+def test_lint_imports_no_framework(tmp_path):
+    (tmp_path / "a.py").write_text("import keras\ndef loss(y_true, y_pred):\n    return y_true\n")
+    code = (
+        "import sys\n"
+        "from lossmith.cli import main\n"
+        "try:\n"
+        f"    main(['lint', '--select=ALL', {str(tmp_path)!r}])\n"
+        "except SystemExit as end:\n"
+        "    assert end.code in (0, 1), end.code\n"
+        f"print('imported:', *[x for x in {(*FRAMEWORKS, 'numpy')!r} if x in sys.modules])"
     )
     assert _fresh("-c", code).splitlines()[-1].strip() == "imported:"
 

@@ -36,6 +36,7 @@ FAULTS = {
     "F6": Fault("NaN where nothing counts", 1.0, float("nan")),
     "F7": Fault("Arithmetic that drops the mask", 81.0, 281 / 3),
     "F8": Fault("Padding that dilutes the mean", np.log(5.0), np.log(5.0) / 2),
+    "F9": Fault("Accumulation over batches with different numbers of steps", 1.04, 1.05),
     "F10": Fault("Replicas with different numbers of steps", 6.0, 8.5),
     "F11": Fault("An epoch value that depends on the batch size", 6.0, 8.5),
     "F12": Fault("Two losses on one output", 6.0, 4.0),

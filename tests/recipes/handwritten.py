@@ -1,4 +1,4 @@
-"""The fifteen recipes as they are usually written by hand: code that runs, and is silently wrong.
+"""The recipes as they are usually written by hand: code that runs, and is silently wrong.
 
 `docs/recipes.md` shows these very lines, and `measured.py` runs them. Do not correct them.
 """
@@ -144,3 +144,74 @@ class RangeLoss(keras.losses.Loss):
 
 def element_mse(y_true, y_pred):
     return ops.mean(ops.square(y_true - y_pred[:, 1:2]))
+
+
+# 16: a mean over samples and code numbers, against a mean over samples and pixels.
+
+
+class KLDivergence(keras.layers.Layer):
+    factor = 0.0  # a callback sets it at the start of each epoch
+
+    def call(self, mean, log_variance):
+        kl = ops.square(mean) + ops.exp(log_variance) - log_variance - 1
+        self.add_loss(self.factor * 0.5 * ops.mean(kl))
+        return mean
+
+
+# 17: the weight that leaves out a missing label leaves out the consistency too.
+
+
+def heads_that_agree(y_true, y_pred):
+    first, second = ops.split(y_pred, 2, axis=-1)
+    error = keras.losses.sparse_categorical_crossentropy(y_true, first)
+    error = error + keras.losses.sparse_categorical_crossentropy(y_true, second)
+    return error + 0.5 * ops.mean(ops.square(first - second), axis=-1)
+
+
+# 18: a variable of a loss is not a weight of the model: no optimizer hears of it.
+
+
+class UncertainMSE(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.log_variance = keras.Variable(0.0)
+
+    def call(self, y_true, y_pred):
+        error = ops.square(y_true - y_pred)
+        return ops.exp(-self.log_variance) * error + self.log_variance
+
+
+# 19: a missing value becomes a target of 0.
+
+HORIZONS = ops.array([1.0, 0.8, 0.64, 0.512])
+
+
+def horizon_mse(y_true, y_pred):
+    error = ops.square(ops.nan_to_num(y_true) - y_pred)
+    return ops.average(ops.mean(error, axis=(0, 2)), weights=HORIZONS)
+
+
+# 20: the mean of the steps' means, each over as many samples as are that long.
+
+
+def loss_in_the_loop(cell, head, x, y, lengths):
+    states = cell.get_initial_state(batch_size=ops.shape(x)[0])
+    crossentropy = keras.losses.sparse_categorical_crossentropy
+    total = 0.0
+    for step in range(x.shape[1]):
+        output, states = cell(x[:, step], states)
+        error = crossentropy(y[:, step], head(output), from_logits=True)
+        real = ops.cast(lengths > step, "float32")
+        total = total + ops.sum(real * error) / ops.sum(real)
+    return total / x.shape[1]
+
+
+# 21: the map of one batch, for all batches.
+
+
+def boundary_crossentropy(weight_map):
+    def loss(y_true, y_pred):
+        error = keras.losses.binary_crossentropy(y_true, y_pred)
+        return ops.mean(weight_map * error)
+
+    return loss

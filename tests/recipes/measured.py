@@ -1,10 +1,12 @@
 """What the handwritten losses give and what ours give, on each recipe's own data.
 
 `y` is that of `make_data()`, the predictions are those of `reference.py`, drawn with seed 1.
+Losses that see inside a model: `measured_model.py`.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -73,8 +75,12 @@ def compiled(loss: Any, y: Any, prediction: Any, sample_weight: Any = None) -> f
     model.compile(loss=loss)
     y = keras.ops.array(y)
     sample_weight = None if sample_weight is None else keras.ops.array(sample_weight)
-    loss = model.compute_loss(None, y, prediction, sample_weight)
-    return float(keras.ops.convert_to_numpy(loss))
+    return number(model.compute_loss(None, y, prediction, sample_weight))
+
+
+def number(tensor: Any) -> float:
+    """Return a scalar tensor as a number."""
+    return float(keras.ops.convert_to_numpy(tensor))
 
 
 def _measures(name):
@@ -97,7 +103,7 @@ def _members(case):
 def _missing(case):
     yield case.compare(handwritten.mse_of_known)
     nans = [
-        np.isnan(value_and_grad(lambda p: loss(case.y, p), case.p)[1][0]).sum()  # noqa: B023
+        np.isnan(_slopes(partial(loss, case.y), case.p)).sum()
         for loss in (handwritten.mse_of_known, case.ours)
     ]
     yield Measured(*nans, right=0)
@@ -141,38 +147,9 @@ def _weighted_classes(case):
     yield case.compare(handwritten.weighted_crossentropy)
 
 
-@_measures("09_penalty_on_weights")
-def _penalty(case):
-    kernel = np.random.default_rng(1).normal(size=(2, 32)).astype("float32")
-    hand = handwritten.data_and_penalty(kernel)
-    ours = keras.regularizers.L2(load("09_penalty_on_weights").STRENGTH)(kernel)
-    penalty = 0.01 * np.sum(kernel.astype("float64") ** 2)
-    for weight in np.linspace(0, 1, 16, dtype="float32")[:, None], np.zeros((16, 1), "float32"):
-        yield Measured(
-            compiled(hand, case.y, case.p, weight),
-            float(case.ours(case.y, case.p, weight) + ours),
-            _weighted_squares(case, weight) + penalty,
-        )
-
-
 @_measures("10_weights_with_named_axes")
 def _table(case):
     yield case.compare(handwritten.table_mse)
-
-
-@_measures("11_term_on_activations")
-def _activations(case):
-    term = case.ours.terms[1]
-    prediction, hidden = case.predictions
-    for repeats in 1, 2:
-        h = np.tile(hidden, (1, repeats, 1))
-        layer = handwritten.hidden_layer()
-        layer.build((None, None, 8))
-        layer.set_weights([np.eye(8), np.zeros(8)])  # it passes the activations through
-        layer(h)
-        ours = 0.1 * term(case.y, {"prediction": prediction, "hidden": h})
-        hand = keras.ops.convert_to_numpy(layer.losses[0])
-        yield Measured(float(hand), float(ours), 0.1 * np.abs(hidden).mean())
 
 
 @_measures("12_weight_from_image_context")
@@ -212,6 +189,38 @@ def _element(case):
     yield Measured(hand, float(case.ours(case.y, perfect)), right=0.0)
 
 
-def _weighted_squares(case: Case, weight: np.ndarray, shift: float = 0.0) -> float:
+@_measures("17_two_heads_that_agree")
+def _heads(case):
+    known = (case.y != -1).astype("float32")
+    labels = np.maximum(case.y, 0)
+    both = np.concatenate(case.predictions, axis=-1)
+    hand = compiled(handwritten.heads_that_agree, labels, keras.ops.array(both), known)
+    yield Measured(hand, float(case.ours(case.y, case.given())), case.right)
+
+    def weighted(p):
+        return keras.ops.mean(handwritten.heads_that_agree(labels, p) * keras.ops.array(known))
+
+    def ours(p):
+        return case.ours(case.y, case.reference.hand_over(*keras.ops.split(p, 2, axis=-1)))
+
+    pulled = [np.count_nonzero(_slopes(loss, both).any(axis=-1)) for loss in (weighted, ours)]
+    yield Measured(*pulled, right=len(case.y))
+
+
+@_measures("19_forecast_horizons")
+def _horizons(case):
+    yield case.compare(handwritten.horizon_mse)
+    pulled = [
+        np.count_nonzero(_slopes(partial(loss, case.y), case.p)[np.isnan(case.y)])
+        for loss in (handwritten.horizon_mse, case.ours)
+    ]
+    yield Measured(*pulled, right=0)
+
+
+def _slopes(loss: Callable[[Any], Any], p: np.ndarray) -> np.ndarray:
+    return value_and_grad(loss, p, jit=keras.config.backend() == "jax")[1][0]
+
+
+def _weighted_squares(case: Case, weight: np.ndarray, shift: float) -> float:
     y, p, weight = (np.asarray(array, "float64") for array in (case.y, case.p, weight))
     return float(np.mean(weight * (p + shift - y) ** 2))

@@ -1,11 +1,13 @@
 """What each recipe's loss should be: in NumPy, in float64, without anything of lossmith.
 
 A reference is a function of the recipe's `y` and of predictions drawn here. Gradients are central
-differences of it, which are exact for squares.
+differences of it, which are exact for squares. For losses that see inside a model, see
+`reference_model.py`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -38,21 +40,11 @@ class Reference:
 
     def value(self, y: Any, *predictions: np.ndarray) -> float:
         """Compute the loss in float64."""
-        return float(self.loss(_doubled(y), *map(_doubled, predictions)))
+        return float(self.loss(doubled(y), *map(doubled, predictions)))
 
     def gradients(self, y: Any, *predictions: np.ndarray) -> list[np.ndarray]:
         """Compute the gradient for each prediction in float64, one number after the other."""
-        y, work = _doubled(y), [_doubled(array) for array in predictions]
-        found = [np.zeros_like(array) for array in work]
-        for array, slopes in zip(work, found, strict=True):
-            for place in np.ndindex(array.shape):
-                here = array[place]
-                array[place] = here + STEP
-                above = self.loss(y, *work)
-                array[place] = here - STEP
-                slopes[place] = (above - self.loss(y, *work)) / (2 * STEP)
-                array[place] = here
-        return found
+        return differences(partial(self.loss, doubled(y)), *map(doubled, predictions))
 
     def hand_over(self, *tensors: Any) -> Any:
         """Give predictions the form in which a loss gets them from the model."""
@@ -61,9 +53,24 @@ class Reference:
         return self.carrier(tensors[0]) if self.carrier else tensors[0]
 
 
-def _doubled(given: Any) -> Any:
+def differences(function: Callable[..., float], *arrays: np.ndarray) -> list[np.ndarray]:
+    """Compute the gradient for each array by central differences, one number after the other."""
+    found = [np.zeros_like(array) for array in arrays]
+    for array, slopes in zip(arrays, found, strict=True):
+        for place in np.ndindex(array.shape):
+            here = array[place]
+            array[place] = here + STEP
+            above = function(*arrays)
+            array[place] = here - STEP
+            slopes[place] = (above - function(*arrays)) / (2 * STEP)
+            array[place] = here
+    return found
+
+
+def doubled(given: Any) -> Any:
+    """Copy arrays, floats as float64."""
     if isinstance(given, dict):
-        return {name: _doubled(array) for name, array in given.items()}
+        return {name: doubled(array) for name, array in given.items()}
     return np.array(given, "float64" if given.dtype.kind == "f" else given.dtype)
 
 
@@ -87,8 +94,9 @@ def _zero_in_padding(rng, y):
     return (rng.normal(size=y.shape) * y.any(axis=-1, keepdims=True),)
 
 
-def _prediction_and_hidden(rng, y):
-    return rng.normal(size=y.shape), np.abs(rng.normal(size=(*y.shape[:2], 8)))
+def _two_chances(rng, y):
+    draw = _chances(len(y), 3)
+    return draw(rng, y) + draw(rng, y)
 
 
 def _reference(name, draw, **options):
@@ -149,20 +157,10 @@ def _weighted_classes(y, p):
     return np.mean(np.array([0.5, 1.0, 4.0])[y.argmax(axis=-1)] * _crossentropy(y, p))
 
 
-@_reference("09_penalty_on_weights", _normal(16, 2))
-def _data(y, p):
-    return np.mean((p - y) ** 2)
-
-
 @_reference("10_weights_with_named_axes", _normal(16, 3, 3))
 def _table(y, p):
     feature_by_step = np.array([[3.0, 2.0, 1.0], [1.0, 0.5, 0.25], [0.0, 0.0, 4.0]])
     return np.einsum("ft,btf->", feature_by_step, (p - y) ** 2) / y.size
-
-
-@_reference("11_term_on_activations", _prediction_and_hidden, outputs=("prediction", "hidden"))
-def _two_terms(y, p, h):
-    return np.mean((p - y) ** 2) + 0.1 * np.mean(np.abs(h))
 
 
 @_reference("12_weight_from_image_context", _uniform(16, 8, 8, 1))
@@ -186,3 +184,17 @@ def _range(y, p):
 @_reference("15_one_chosen_element", _normal(16, 3))
 def _element(y, p):
     return np.mean((p[:, 1] - y) ** 2)
+
+
+@_reference("17_two_heads_that_agree", _two_chances, outputs=("first", "second"))
+def _heads(y, first, second):
+    known = y != -1
+    labels = np.eye(3)[y[known]]
+    errors = [np.mean(_crossentropy(labels, head[known])) for head in (first, second)]
+    return sum(errors) + 0.5 * np.mean((first - second) ** 2)
+
+
+@_reference("19_forecast_horizons", _normal(16, 4, 2))
+def _horizons(y, p):
+    errors = [(0.8**t * (p - y) ** 2)[:, t][~np.isnan(y[:, t])] for t in range(4)]
+    return np.concatenate(errors).sum() / sum(0.8**t * len(e) for t, e in enumerate(errors))

@@ -12,6 +12,7 @@ from lossmith import LossmithError
 from tests.recipes import handwritten
 from tests.recipes.loading import FOLDER, NAMES, each_recipe, load
 from tests.recipes.measured import MEASURES, compiled, measure
+from tests.recipes.measured_model import MODEL_MEASURES
 from tests.support.source import ROOT
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
@@ -24,8 +25,8 @@ BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
 def test_the_page_has_all_recipes_in_their_order():
-    assert list(SECTIONS) == NAMES == list(MEASURES)
-    assert [int(text.split(".")[0]) for text in SECTIONS.values()] == list(range(1, 16))
+    assert list(SECTIONS) == NAMES == sorted([*MEASURES, *MODEL_MEASURES])
+    assert [int(text.split(".")[0]) for text in SECTIONS.values()] == list(range(1, 22))
 
 
 @each_recipe
@@ -37,7 +38,7 @@ def test_the_list_of_examples_has_the_first_line_of_the_recipe(name):
 
 @each_recipe
 def test_the_numbers_on_the_page_are_measured(name):
-    measured = measure(name)
+    measured = measure(name) if name in MEASURES else list(MODEL_MEASURES[name](load(name)))
     for row in measured:
         assert row.ours == pytest.approx(row.right, rel=1e-5)
         assert row.hand != pytest.approx(row.right, rel=1e-2)
@@ -57,8 +58,11 @@ def test_the_code_on_the_page_is_the_code_that_ran(name):
 
 
 def test_the_numbers_in_the_text_are_measured():
-    _, y = load("02_missing_targets").make_data()
-    assert f"{np.isnan(y).sum()} missing" in SECTIONS["02_missing_targets"]
+    for name in "02_missing_targets", "19_forecast_horizons":
+        _, y = load(name).make_data()
+        assert f"{np.isnan(y).sum()} missing" in SECTIONS[name]
+    _, labels = load("17_two_heads_that_agree").make_data()
+    assert f"{np.sum(labels != -1)} have a label" in SECTIONS["17_two_heads_that_agree"]
 
 
 def test_the_handwritten_penalty_does_not_load_again():
@@ -75,6 +79,19 @@ def test_the_handwritten_recurrent_model_answers_once_and_our_loss_says_so():
     assert compiled(handwritten.step_then_time, y, prediction) > 0
     with pytest.raises(LossmithError, match="b t f"):
         recipe.make_loss()(y, prediction)
+
+
+def test_the_handwritten_factor_stays_what_it_was_where_steps_are_compiled(backend):
+    layer, x = handwritten.KLDivergence(), keras.Input((1,))
+    code = keras.layers.Dense(4, kernel_initializer="zeros", bias_initializer="ones")(x)
+    model = keras.Model(x, layer(code, code))
+    model.compile(keras.optimizers.SGD(0.0))
+    set_factor = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(layer, "factor", float(epoch))  # noqa: ARG005
+    )
+    history = model.fit(np.ones((8, 1)), epochs=2, callbacks=[set_factor], verbose=0).history
+    moved = (np.e - 1) / 2 if backend == "torch" else 0.0
+    assert history["loss"] == pytest.approx([0.0, moved])
 
 
 def _source(name: str) -> str:

@@ -122,7 +122,7 @@ def _torch(function: Callable[..., Tensor], mode: Mode) -> tuple[_Value, _Gradie
         found = function(*tensors)
         if not found.requires_grad:  # it is connected to none of them
             return to_numpy(found), [None for _ in at]
-        grads: Sequence[Any] = torch.autograd.grad(found.sum(), watched, allow_unused=True)
+        grads = list[Any](torch.autograd.grad(found.sum(), watched, allow_unused=True))
         return to_numpy(found), [None if grad is None else to_numpy(grad) for grad in grads]
 
     return value, gradient

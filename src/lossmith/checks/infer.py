@@ -82,6 +82,10 @@ def infer(
     assert best is not None  # noqa: S101 - there is always a candidate
     engine = engine or Engine(subject, "eager")
     spec, how = best, "inferred: the loss runs on them"
+    if getattr(getattr(subject.loss, "pipeline", None), "axes", None) is not None:
+        how = "as the loss states them"
+    elif _known(subject):
+        how = "as Keras documents it"
     if error is None and y_pred is None and not _known(subject):
         spec = _narrowed(engine, spec, y_true)
     mask, told = _mask(engine, spec, promises, error)
@@ -247,12 +251,17 @@ def _masks(engine: Engine, spec: Spec) -> bool:
         beside,
         beside.refilled(y_pred=moved),
     ]
+    if sentinel == 0:  # a target of length 0 has no direction, which a loss of angles drops
+        tried.append(batch.replace(y_true=2 * batch.y_true))
     try:
-        value, same, other, *next_to = (
+        value, same, other, beside_value, beside_moved, *doubled = (
             float(engine.gradient(x, scalar=True, at=(1,))[0]) for x in tried
         )
     except LossRaised:
         return False
     silent = compare.agree(value, same, compare.SAME)
-    jumps = not compare.agree(value, next_to[0], 1e-2) and not compare.agree(*next_to, rtol=1e-6)
-    return silent and jumps and not compare.agree(value, other, compare.SAME)
+    heard = not compare.agree(value, other, compare.SAME)
+    jumps = not compare.agree(value, beside_value, 1e-2)
+    next_to_it = not compare.agree(beside_value, beside_moved, compare.SAME)
+    angle = any(compare.agree(value, x, compare.SAME) for x in doubled)
+    return silent and heard and jumps and next_to_it and not angle

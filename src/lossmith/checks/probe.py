@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -148,8 +148,17 @@ class Probe:
 
     def perfect(self, batch: Batch) -> Array:
         """Return the best prediction for a batch; only for checks that need `"perfect"`."""
-        found = inputs.perfect(batch)
-        return found if found is not None else self.skip("the best prediction is not known")
+        return inputs.perfect(batch)
+
+    def weighted(self, batch: Batch, weights: Any) -> Batch:
+        """Give each sample a weight, in the one shape that Keras aligns with the errors.
+
+        That is `(B,)` for one error a sample, `(B, 1)` for one a step: Keras takes `(B,)` for
+        weights of steps there.
+        """
+        rank = self.elements(batch).ndim if self.subject.has_elements else 1
+        shape = (batch.size, *(1,) * (rank - 1))
+        return batch.replace(sample_weight=np.reshape(weights, shape).astype("float32"))
 
     # ── the loss ─────────────────────────────────────────────────────────────────────────────
 
@@ -202,26 +211,23 @@ class Probe:
             inherited: Why Keras does it, and not the loss, where that is so.
         """
         if not compare.agree(got, expected, rtol, scale):
-            self._break(Finding(what, got, expected, batch.arrays(), inherited))
+            raise Broken(Finding(what, got, expected, batch.arrays(), inherited))
 
     def finite(self, got: Any, *, what: str, batch: Batch, inherited: str = "") -> None:
         """Hold a result to be finite."""
         if not compare.agree(np.isfinite(got), np.ones(np.shape(got)), 0):
-            self._break(Finding(what, got, "finite numbers", batch.arrays(), inherited))
+            raise Broken(Finding(what, got, "finite numbers", batch.arrays(), inherited))
 
     def holds(  # noqa: PLR0913
         self, *, fact: bool, what: str, got: Any, expected: Any, batch: Batch, inherited: str = ""
     ) -> None:
         """Hold a fact to be true: for what is not a number, such as a shape."""
         if not compare.agree(fact, 1, 0):
-            self._break(Finding(what, got, expected, batch.arrays(), inherited))
+            raise Broken(Finding(what, got, expected, batch.arrays(), inherited))
 
-    def skip(self, why: str) -> NoReturn:
-        """Leave the check: it turns out not to apply."""
+    def skip(self, why: str) -> None:
+        """Leave the check, which turns out not to apply; nothing after this runs."""
         raise Skipped(why)
-
-    def _break(self, finding: Finding) -> NoReturn:
-        raise Broken(finding)
 
 
 def subsets(size: int) -> Sequence[tuple[int, ...]]:

@@ -148,7 +148,7 @@ def as_promises(given: Promises | Mapping[str, Any] | None) -> Promises:
                 f"{name!r} is not a promise",
                 got=f"{name}={given[name]!r}",
                 expected=f"one of {listed(known)}",
-                fix=f"write {near[0]}=...",
+                fix=f"write {near[0]} in place of {name}",
             )
     return Promises(**given)
 

@@ -14,7 +14,7 @@ import numpy as np
 from lossmith.checks.blame import Place
 
 _WIDTH = 88
-_MOST = 42  # numbers of an array that are written out
+_MOST = 84  # numbers of an array that are written out
 
 
 class Status(StrEnum):
@@ -97,7 +97,7 @@ class Result:
             ("where", str(self.place) if self.place else ""),
             *((name, _text(array)) for name, array in self.inputs.items()),
             ("mend", self.mend),
-            ("allow", f"promises={{{self.promise!r}: ...}}" if self.promise else ""),
+            ("allow", f'promises={{"{self.promise}": "why"}}' if self.promise else ""),
             ("lint", ", ".join(self.rules)),
             ("repeat", self.repeat),
         ]
@@ -197,8 +197,9 @@ def _text(value: Any) -> str:
         return value or ""
     array = np.asarray(value)
     if array.dtype.kind in "iufb" and array.ndim:
-        body = np.array2string(array, precision=5, suppress_small=True, threshold=_MOST)
-        return body if array.size <= _MOST else f"{body}\nshape {array.shape}"
+        if array.size > _MOST:
+            return f"shape {array.shape}, from {np.min(array):.4g} to {np.max(array):.4g}"
+        return np.array2string(array, precision=5, suppress_small=True)
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 

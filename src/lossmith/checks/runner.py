@@ -61,10 +61,9 @@ def check(  # noqa: PLR0913
         >>> lm.check("mse", only="sample-independence").ok
         True
     """
-    model = loss if isinstance(loss, keras.Model) else None
-    if model is not None:
-        y_true, y_pred, axes = y, np.asarray(model.predict(axes, verbose=0)), None
     subject = as_subject(loss)
+    if isinstance(loss, keras.Model):
+        y_true, y_pred, axes = y, np.asarray(loss.predict(axes, verbose=0)), None
     table = dict(configured(subject.file, subject.name))
     axes = axes or table.pop("axes", None)
     y_true = table.pop("y_true", None) if y_true is None else y_true
@@ -150,7 +149,7 @@ class Run:
             reason=f"raised {found}" if raised else found.what,
             got=None if raised else found.got,
             expected=None if raised else found.expected,
-            inputs=found.batch.arrays() if raised else found.inputs,
+            inputs=_shapes(found) if raised else found.inputs,
             place=blame(self._probe(unit), unit.name, found),
             mend=inherited or unit.mend,
             promise=unit.promise,
@@ -172,3 +171,9 @@ class Run:
             reason=f"it was promised to fail ({reason}), and is kept",
             mend=f"take {unit.name!r} out of the promise fails",
         )  # fmt: skip
+
+
+def _shapes(raised: LossRaised) -> dict[str, str]:
+    """Say of the inputs of an error what matters for most errors."""
+    arrays = raised.batch.arrays()
+    return {name: f"shape {array.shape}, {array.dtype}" for name, array in arrays.items()}

@@ -84,6 +84,8 @@ def as_subject(given: Any) -> Subject:
         found = found()
     if isinstance(found, keras.losses.Loss):
         name, code = found.name, type(found)
+        if not code.__module__.startswith(("keras.", "lossmith.")):
+            name = code.__name__
         loss: Callable[..., Tensor] = found
     elif callable(found):
         name, code = getattr(found, "__name__", type(found).__name__), found
@@ -96,10 +98,11 @@ def as_subject(given: Any) -> Subject:
             fix='lm.check(my_loss, "b [c], b [c]")',
         )
     file, line = _written(code)
-    built_in = getattr(code, "__module__", "").startswith("keras.")
-    kind = "built into Keras" if built_in else _kind(found)
+    module = getattr(code, "__module__", "")
+    kind = "built into Keras" if module.startswith("keras.") else _kind(found)
     name = given if isinstance(given, str) else name
-    return Subject(given, name, kind, loss, None if built_in else file, line)
+    theirs = not module.startswith(("keras.", "lossmith."))
+    return Subject(given, name, kind, loss, file if theirs else None, line)
 
 
 def call_with_mask(subject: Subject, batch: Batch, *, scalar: bool = True) -> Callable[..., Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 import os
 import re
@@ -50,7 +51,7 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> lis
 )
 @click.option("--stdin-filename", metavar="NAME", help="What to call the text that - reads.")
 @click.pass_context
-def lint(
+def lint(  # noqa: PLR0913, PLR0917 - one argument an option
     ctx: click.Context,
     paths: tuple[Path, ...],
     select: list[str] | None,
@@ -63,13 +64,16 @@ def lint(
 ) -> None:
     """Find faults of losses in Python files and notebooks by reading them.
 
-    PATHS are files and directories, the current one if there are none; - reads from stdin. RULES are
-    names, codes or beginnings of codes, with commas between them: LSM2,half-guarded-where.
+    PATHS are files and directories, the current one if there are none; - reads from stdin. RULES
+    are names, codes or beginnings of codes, with commas between them: LSM2,half-guarded-where.
 
     Exits with 0 when nothing is found, 1 when something is, 2 when nothing could be read.
     """
     from lossmith.lint import config
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may be of bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     paths = paths or (Path(),)
     if STDIN in paths and len(paths) > 1:
         raise click.UsageError("- stands alone: stdin is one file")
@@ -135,7 +139,7 @@ def _written(report: Report) -> Report:
 
 
 def _filter(report: Report, typed: bytes) -> int:
-    """Print the mended text of stdin, or what was typed where it cannot be read; the rest on stderr."""
+    """Print stdin mended, or as it is if it cannot be read; what is left goes to stderr."""
     mended = [result.source.to_bytes() for result in report.results]
     sys.stdout.buffer.write(mended[0] if mended else typed)
     sys.stdout.buffer.flush()
@@ -160,8 +164,8 @@ def _show_diff(report: Report) -> int:
 def _diff(before: str, after: str, name: str) -> Iterator[str]:
     from lossmith.lint.source import unix
 
-    sides = [re.findall(r".*\n|.+", unix(text)) for text in (before, after)]
-    for line in difflib.unified_diff(*sides, name, name):
+    old, new = (re.findall(r".*\n|.+", unix(text)) for text in (before, after))
+    for line in difflib.unified_diff(old, new, name, name):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import lossmith.lint.rules  # noqa: F401 # pyright: ignore[reportUnusedImport] - registers them
 from lossmith.lint import files
-from lossmith.lint import rules as _rules  # noqa: F401 - registers every rule
 from lossmith.lint.rule import RULES, Rule
 from lossmith.messages import ArgumentError, closest, listed
 
@@ -51,7 +51,10 @@ class Config:
 
 
 def load(
-    paths: Sequence[Path], *, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
+    paths: Sequence[Path],
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
 ) -> Config:
     """Read the nearest configuration above all of `paths`; what is given here comes before it.
 
@@ -152,9 +155,7 @@ def _per_file(value: Any, where: str) -> dict[str, Codes]:
         fix = f'{key} = {{ "tests/**" = ["LSM203"] }}'
         raise _wrong_kind(where, key, value, "a table of pattern to rules", fix)
     table = cast("dict[str, Any]", value)
-    return {
-        pattern: _codes(_strings(table, pattern, where, []), key, where) for pattern in table
-    }
+    return {pattern: _codes(_strings(table, pattern, where, []), key, where) for pattern in table}
 
 
 def _codes(selectors: Iterable[str], key: str, where: str) -> Codes:

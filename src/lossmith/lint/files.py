@@ -16,10 +16,21 @@ from lossmith.lint.source import PythonFile, Source, Unreadable
 SUFFIXES = (".py", ".ipynb")
 
 EXCLUDED = frozenset(
-    """
-    .bzr .direnv .eggs .git .hg .ipynb_checkpoints .mypy_cache .nox .pytest_cache .ruff_cache .svn
-    .tox .venv .vscode __pycache__ __pypackages__ build dist node_modules site-packages venv
-    """.split()
+    {
+        *(".bzr", ".git", ".hg", ".svn"),
+        *(
+            ".direnv",
+            ".nox",
+            ".tox",
+            ".venv",
+            "venv",
+            "__pypackages__",
+            "node_modules",
+            "site-packages",
+        ),
+        *(".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"),
+        *(".eggs", ".vscode", "build", "dist"),
+    }
 )
 """Directories that are not gone into, unless they are given by name."""
 
@@ -54,9 +65,10 @@ def _below(directory: Path, excludes: Excludes) -> Iterator[Path]:
 
 
 def matches(path: Path, pattern: str, root: Path) -> bool:
-    """Whether a pattern means a path: its name, that of a folder it is in, or its path from `root`."""
+    """Whether a pattern means a path: its name, that of a folder above it, or it from `root`."""
     try:
-        inside = Path(os.path.abspath(path)).relative_to(root)
+        # Not resolved: a link is where it stands, not where it leads.
+        inside = Path(os.path.abspath(path)).relative_to(root)  # noqa: PTH100
     except ValueError:
         inside = path
     names = [*inside.parts, *(folder.as_posix() for folder in [inside, *inside.parents][:-1])]

@@ -1,4 +1,4 @@
-"""The rules as a plug-in of flake8, which is found by its entry point and imports nothing of ours."""
+"""The rules as a plug-in of flake8, which finds it by its entry point."""
 
 from __future__ import annotations
 

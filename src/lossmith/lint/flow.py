@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lossmith.lint.binding import Environment, bound, element, named
+from lossmith.lint.callees import Callees
 from lossmith.lint.module import Function, Module, Scope
 from lossmith.lint.operations import (
     Operation,
@@ -14,17 +16,11 @@ from lossmith.lint.operations import (
     method_operation,
     operator_operation,
 )
-from lossmith.lint.values import UNKNOWN, Reduced, Value, apply, combine, join, number
+from lossmith.lint.transfer import apply
+from lossmith.lint.values import UNKNOWN, Reduced, Value, combine, join, number
 
 _DEPTH = 4
-_MASK_NAME = re.compile(
-    r"(^|_)(masks?|valid|validity|padding|pad|unknown|known|missing|present|observed)(_|$|\d)"
-)
 _SHAPES = frozenset({"shape", "dtype", "ndim", "size", "name", "device", "batch_size"})
-_LAST_AXIS = re.compile(r"^keras\.(losses|metrics|objectives)\.[a-z]\w*$")
-_LOSS_OBJECT = re.compile(r"^keras\.losses\.[A-Z]\w*$")
-
-Environment = dict[str, Value]
 
 
 class Flow:
@@ -42,9 +38,8 @@ class Flow:
         self.values: dict[ast.AST, Value] = {}
         self.operations: dict[ast.AST, Operation | None] = {}
         self.functions: list[ast.AST] = []
-        self._owner = _owner(scope)
-        self._lambdas: dict[str, ast.Lambda] = {}
         self._active: list[ast.AST] = []
+        self._callees = Callees(module, scope, self._active)
         self.returned = self._run(scope.node, environment)
 
     # ── statements ──────────────────────────────────────────────────────────────────────────────
@@ -132,17 +127,17 @@ class Flow:
         match target:
             case ast.Name(id=name):
                 if isinstance(node, ast.Lambda):
-                    self._lambdas[name] = node
-                env[name] = _named(name, value)
+                    self._callees.lambdas[name] = node
+                env[name] = named(name, value)
                 self.values[target] = env[name]
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 parts = node.elts if isinstance(node, (ast.Tuple, ast.List)) else []
                 for index, part in enumerate(targets):
                     same = len(parts) == len(targets)
-                    own = self.values.get(parts[index], UNKNOWN) if same else _element(value)
+                    own = self.values.get(parts[index], UNKNOWN) if same else element(value)
                     self._assign(part, parts[index] if same else node, own, env)
             case ast.Starred(value=inner):
-                self._assign(inner, node, _element(value), env)
+                self._assign(inner, node, element(value), env)
             case ast.Subscript(value=ast.Name(id=name)) if name in env:
                 self.value(target, env)
                 env[name] = join([env[name], value])
@@ -152,12 +147,12 @@ class Flow:
     def _augment(
         self, node: ast.stmt, target: ast.expr, op: ast.operator, value: ast.expr, env: Environment
     ) -> None:
-        """`x += y` is `x = x + y`."""
-        before, added = self.value(target, env), self.value(value, env)
-        twin = ast.copy_location(ast.BinOp(left=target, op=op, right=value), node)
-        operation = operator_operation(twin)
-        result = apply(operation, [before, added]) if operation else combine([before, added])
-        self._assign(target, value, result, env)
+        """`x += y` is `x = x + y`: the operation stands where the statement does."""
+        left = copy.copy(target)
+        twin = ast.copy_location(ast.BinOp(left=left, op=op, right=value), node)
+        result = self.value(twin, env)
+        self.operations[node] = self.operations.get(twin)
+        self._assign(target, twin, result, env)
 
     # ── expressions ─────────────────────────────────────────────────────────────────────────────
 
@@ -220,14 +215,14 @@ class Flow:
         if attribute == "_keras_mask":
             return Value(indicator=True, mask=True, low=0.0, high=1.0)
         if isinstance(node.value, ast.Name) and node.value.id == "self":
-            return _named(attribute, UNKNOWN)
+            return named(attribute, UNKNOWN)
         return held
 
     def _subscript(self, inner: ast.expr, index: ast.expr, env: Environment) -> Value:
         held = self.value(inner, env)
         self.value(index, env)
         if isinstance(index, ast.Constant) and isinstance(index.value, str):
-            return _named(index.value, replace(held, made_by=None))
+            return named(index.value, replace(held, made_by=None))
         return replace(held, made_by=None) if held.is_made_by("flatten", "reshape") else held
 
     def _comprehension(self, node: ast.expr, env: Environment) -> Value:
@@ -241,41 +236,34 @@ class Flow:
 
     def _loosened(self, iterable: ast.expr, env: Environment) -> Value:
         """Return what an element of something looped over is."""
-        return _element(self.value(iterable, env))
+        return element(self.value(iterable, env))
 
     def _call(self, node: ast.Call, env: Environment) -> Value:
-        name = self._canonical(node.func, env)
+        name = self._callees.canonical(node.func, env)
         operation = function_operation(name, node) if name else None
-        if operation is None and isinstance(node.func, ast.Attribute) and not self._library(name):
+        if (
+            operation is None
+            and isinstance(node.func, ast.Attribute)
+            and not self._callees.is_library(name)
+        ):
             operation = method_operation(node)
         if operation:
             for other in _other_arguments(node, operation):
                 self.value(other, env)
             return self._apply(operation, env)
         self.operations[node] = None
-        helper = self._helper(node.func, env)
+        helper = self._callees.helper(node.func, env)
         arguments = [self.value(_unstarred(x), env) for x in node.args]
         keywords = {k.arg: self.value(k.value, env) for k in node.keywords}
         if helper and helper not in self._active and len(self._active) < _DEPTH:
-            outer = env if isinstance(helper, ast.Lambda) or self._is_inner(helper) else {}
+            outer = env if self._callees.sees_outer(helper) else {}
             method = isinstance(node.func, ast.Attribute)
-            return self._run(helper, _bound(helper, arguments, keywords, outer, method=method))
-        held = [self.value(node.func, env)] if not name or not self._library(name) else []
+            return self._run(helper, bound(helper, arguments, keywords, outer, method=method))
+        held = (
+            [self.value(node.func, env)] if not name or not self._callees.is_library(name) else []
+        )
         result = combine([*arguments, *keywords.values(), *(v for v in held if v.from_data)])
-        return self._foreign(node, name or "", result)
-
-    def _foreign(self, node: ast.Call, name: str, result: Value) -> Value:
-        """A function of another file: Keras' own losses are known, others are not."""
-        if _LAST_AXIS.match(name):
-            return replace(result, reduced=max(result.reduced, Reduced.SOME))
-        made = node.func
-        if isinstance(made, ast.Name):
-            made = self.module.constants.get(made.id, made)
-        maker = self.module.names.of(made.func) if isinstance(made, ast.Call) else None
-        if isinstance(made, ast.Call) and maker and _LOSS_OBJECT.match(maker):
-            whole = not any(k.arg == "reduction" for k in made.keywords)
-            return replace(result, reduced=Reduced.ALL if whole else Reduced.SOME)
-        return replace(result, opaque=True)
+        return self._callees.foreign(node, name or "", result)
 
     def _apply(self, operation: Operation, env: Environment) -> Value:
         self.operations[operation.node] = operation
@@ -284,47 +272,6 @@ class Flow:
         return apply(
             operation,
             [values[name] for name, node in operation.arguments.items() if node in operands],
-        )
-
-    def _canonical(self, function: ast.expr, env: Environment) -> str | None:
-        """Return the canonical name of what is called, unless a local name hides it."""
-        root = function
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        hidden = isinstance(root, ast.Name) and root.id in env
-        return None if hidden else self.module.names.of(function)
-
-    def _library(self, name: str | None) -> bool:
-        """Whether a name starts at an import."""
-        return (
-            bool(name)
-            and "." in str(name)
-            and not str(name).startswith("self.")
-            and (self.module.names.is_import(str(name)))
-        )
-
-    def _helper(
-        self, function: ast.expr, env: Environment
-    ) -> Function | ast.Lambda | None:
-        """Return the function of this file that is called, if it is one."""
-        match function:
-            case ast.Name(id=own) if own in self._lambdas:
-                return self._lambdas[own]
-            case ast.Name(id=own) if own not in env:
-                for outer in reversed(self._active):
-                    found = self.module.inner.get(outer, {}).get(own)
-                    if found:
-                        return found.node
-                known = self.module.functions.get(own)
-                return known.node if known else None
-            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attribute) if self._owner:
-                return self.module.method(self._owner, attribute)
-            case _:
-                return None
-
-    def _is_inner(self, node: ast.AST) -> bool:
-        return any(
-            s.node is node for a in self._active for s in self.module.inner.get(a, {}).values()
         )
 
     def walk(self) -> Iterator[ast.AST]:
@@ -343,66 +290,6 @@ class Flow:
                     stack.extend(reversed([*ast.iter_child_nodes(node)]))
 
 
-def parameters(node: Function | ast.Lambda) -> list[str]:
-    """Return the names of the parameters that can be given by position."""
-    return [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
-
-
-def bind(node: Function | ast.Lambda, target: str, prediction: str) -> Environment:
-    """Return the parameters of a loss as they are when it is called."""
-    everything = [*parameters(node), *(a.arg for a in node.args.kwonlyargs)]
-    env = {name: _parameter(name) for name in everything}
-    env[target] = Value(target=True)
-    env[prediction] = Value(prediction=True)
-    return env
-
-
-def _parameter(name: str) -> Value:
-    """A parameter named mask is one."""
-    mask = bool(re.search(r"(^|_)masks?$", name))
-    bounds = (0.0, 1.0) if mask else (-float("inf"), float("inf"))
-    return Value(indicator=mask, mask=mask, low=bounds[0], high=bounds[1])
-
-
-def _bound(
-    node: Function | ast.Lambda,
-    arguments: list[Value],
-    keywords: dict[str | None, Value],
-    outer: Environment,
-    *,
-    method: bool,
-) -> Environment:
-    names = parameters(node)
-    first = 1 if method and names[:1] in (["self"], ["cls"]) else 0
-    env = {**outer, **{name: _parameter(name) for name in names}}
-    defaults = node.args.defaults
-    for name, default in zip(names[len(names) - len(defaults) :], defaults, strict=True):
-        if isinstance(default, ast.Constant) and isinstance(default.value, (int, float)):
-            env[name] = number(default.value)
-    given = dict(zip(names[first:], arguments, strict=False))
-    given |= {k: v for k, v in keywords.items() if k}
-    return env | {name: _named(name, value) for name, value in given.items()}
-
-
-def _named(name: str, value: Value) -> Value:
-    """An indicator with the name of a mask is one."""
-    mask = bool(_MASK_NAME.search(name))
-    return replace(value, mask=True) if mask and value.indicator and not value.mask else value
-
-
-def _element(value: Value) -> Value:
-    return Value(
-        target=value.target,
-        prediction=value.prediction,
-        indicator=value.indicator,
-        mask=value.mask,
-        masked=value.masked,
-        low=value.low,
-        high=value.high,
-        opaque=value.opaque,
-    )
-
-
 def _other_arguments(node: ast.Call, operation: Operation) -> list[ast.expr]:
     known = set(operation.arguments.values())
     given = [*(_unstarred(x) for x in node.args), *(k.value for k in node.keywords)]
@@ -411,10 +298,3 @@ def _other_arguments(node: ast.Call, operation: Operation) -> list[ast.expr]:
 
 def _unstarred(node: ast.expr) -> ast.expr:
     return node.value if isinstance(node, ast.Starred) else node
-
-
-def _owner(scope: Scope | None) -> ast.ClassDef | None:
-    """Return the class that `self` is of."""
-    while scope and not scope.owner:
-        scope = scope.parent
-    return scope.owner if scope else None

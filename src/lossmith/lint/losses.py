@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from lossmith.lint.flow import Flow, bind, parameters
+from lossmith.lint.binding import bind, parameters
+from lossmith.lint.flow import Flow
 from lossmith.lint.module import Function, Module, Scope, loss_argument
 from lossmith.lint.operations import Operation
 from lossmith.lint.values import UNKNOWN, Value
@@ -42,7 +43,7 @@ _LIKELY = (
     ("yTrue", "yPred"),
     ("y_actual", "y_predicted"),
 )
-_MAY_HOLD_LOSS = re.compile(r"[lL](?:oss|OSS)|y_?[tT]rue|y_?[pP]red|y_hat|logits|pred\b")
+_MAY_HOLD_LOSS = re.compile(r"[lL](?:oss|OSS)|y_?[tT]rue|y_?[pP]red|y_hat|\blogits\b|\.compile\(")
 _LOSS_NAME = re.compile(
     r"loss|entropy|error|huber|hinge|focal|divergence|^(rm|m|)[sa]l?e$|nll|likelihood|objective|cost",
     re.IGNORECASE,

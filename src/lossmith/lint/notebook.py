@@ -93,7 +93,7 @@ class Notebook:
                 python.append(cell)
         return cls(path, raw, encoding, tuple(python), tuple(skipped))
 
-    @cached_property
+    @property
     def text(self) -> str:
         """All cells as one module, with the lines of IPython put aside."""
         return "".join(f"{HEAD}{cell.number}\n{_hide(cell.source)}\n" for cell in self.cells)
@@ -221,8 +221,8 @@ def _code_cells(raw: str) -> Iterator[Cell]:
             continue
         number += 1
         for key, value, start, end in _members(raw, at):
-            lines = [value] if isinstance(value, str) else value
-            if key == "source" and isinstance(lines, list) and all(isinstance(x, str) for x in lines):
+            lines = value if isinstance(value, list) else [value]
+            if key == "source" and all(isinstance(line, str) for line in lines):
                 yield Cell(number, start, end, "".join(lines))
 
 

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from lossmith.lint import rules as _rules  # noqa: F401 - registers every rule
+import lossmith.lint.rules  # noqa: F401 # pyright: ignore[reportUnusedImport] - registers them
 from lossmith.lint.rule import Rule, documentation
 
 CODE = frozenset({"Example", "Use instead"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -81,7 +82,9 @@ class Report:
         return sum(result.applied for result in self.results)
 
 
-def lint(source: Source, rules: Collection[str], *, fix: bool = False, unsafe: bool = False) -> Result:
+def lint(
+    source: Source, rules: Collection[str], *, fix: bool = False, unsafe: bool = False
+) -> Result:
     """Lint a source, and mend it where asked. Nothing is written; raises Unreadable.
 
     Args:
@@ -100,15 +103,18 @@ def lint(source: Source, rules: Collection[str], *, fix: bool = False, unsafe: b
     if mended.fault:
         notes.append(Note(source.path, mended.fault))
     after = source.with_text(mended.text) if mended.applied else source
-    placed = [after.place(finding) for finding in (find(after.text) if mended.applied else findings)]
+    left = find(after.text) if mended.applied else findings
     notes += _comment_faults(after)
-    return Result(source, after, tuple(placed), tuple(notes), mended.applied)
+    placed = tuple(after.place(finding) for finding in left)
+    return Result(source, after, placed, tuple(notes), mended.applied)
 
 
 def _find(text: str, *, path: str, rules: Collection[str]) -> list[Finding]:
     text = unix(text)
     try:
-        found = engine.lint_source(text, path, rules=rules)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the parser says of a file is none of our faults
+            found = engine.lint_source(text, path, rules=rules)
     except SyntaxError as error:
         raise Unreadable(f"it is not Python 3: {error.msg} (line {error.lineno})") from error
     except (RecursionError, MemoryError) as error:

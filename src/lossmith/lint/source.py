@@ -1,4 +1,4 @@
-"""One file as it is read, linted and written back: its text, and what is needed to keep its form."""
+"""One file as it is read, linted and written back: its text, and what keeps its form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEWLINE = re.compile(r"\r\n|\r|\n")
 """What ends a line of Python; a form feed does not, though `str.splitlines` has it so."""
 
 
-class Unreadable(Exception):  # noqa: N818 - it is no error of the program
+class Unreadable(Exception):
     """A file that cannot be linted, and why, in one line."""
 
 
@@ -99,5 +99,5 @@ class PythonFile:
 
 
 def unix(text: str) -> str:
-    """Return the text with `\\n` for every newline, which is what the parser is given."""
+    """Return the text with a line feed for every newline, which is what the parser is given."""
     return NEWLINE.sub("\n", text)

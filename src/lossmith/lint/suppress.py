@@ -15,9 +15,12 @@ from lossmith.lint.finding import Finding
 from lossmith.messages import closest
 
 _OURS = re.compile(r"#\s*lossmith:\s*(?P<rest>.*?)\s*(?=#\s*lossmith:|#\s*noqa|$)")
-_ALLOW = re.compile(r"allow\s+(?P<names>[\w-]+(?:\s*,\s*[\w-]+)*)\s*(?:\((?P<reason>.*)\))?\s*(?:#.*)?")
+_ALLOW = re.compile(
+    r"allow\s+(?P<names>[\w-]+(?:\s*,\s*[\w-]+)*)\s*(?:\((?P<reason>.*)\))?\s*(?:#.*)?"
+)
 _NOQA = re.compile(
-    r"#\s*noqa(?![\w-])(?P<colon>\s*:)?\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.I
+    r"#\s*noqa(?![\w-])(?P<colon>\s*:)?\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?",
+    re.IGNORECASE,
 )
 
 
@@ -44,7 +47,7 @@ def directives(text: str, names: Mapping[str, str]) -> Directives:
     """Read the comments of a text.
 
     Args:
-        text: Code, with `\\n` for newlines.
+        text: Code, with line feeds for newlines.
         names: The names of all rules, each with its code.
     """
     found = Directives()

@@ -14,9 +14,9 @@ from lossmith.core.sources import Sources
 from lossmith.losses._objective import Term
 from lossmith.messages import ArgumentError, listed
 from lossmith.model import _fields
-from lossmith.model._class_weight import check_class_weight
 from lossmith.model._compiled import Compiled, added_losses
 from lossmith.model._progress import PROGRESS, ProgressState
+from lossmith.model._refused import check_accumulation, check_class_weight
 from lossmith.model._uncounted import WarnOfUncounted
 
 _Base = keras.Model if TYPE_CHECKING else object
@@ -97,6 +97,9 @@ class ModelMixin(_Base):
                 fix="write compile(loss=a + 0.1 * b)",
             )
         compiled = Compiled(self, loss, self._progress) if isinstance(loss, Term) else None
+        if compiled is not None:
+            optimizer = args[0] if args else kwargs.get("optimizer")
+            check_accumulation(compiled.objective, optimizer)
         self._compiled = None
         # Keras would wrap the loss, and trace it anew for each train_on_batch.
         super().compile(*args, loss=None if compiled else loss, **kwargs)
@@ -228,8 +231,10 @@ class ModelMixin(_Base):
             layer=self._compiled.inside.taken(),
             weights=self._compiled.inside.weights,
         )
-        added = added_losses(self)
-        return self._compiled.total(sources, added, training=training is True)
+        training = training is True
+        if training:
+            check_accumulation(self._compiled.objective, self.optimizer, y_pred)
+        return self._compiled.total(sources, added_losses(self), training=training)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -36,7 +36,8 @@ class Model(ModelMixin, keras.Model):
 
     Raises:
         ArgumentError: If a model is given that is neither functional nor sequential. At `compile`,
-            if a loss of lossmith stands inside a list or dict, or beside `loss_weights`.
+            if a loss of lossmith stands inside a list or dict, or beside `loss_weights`, or if the
+            optimizer accumulates gradients and a term divides by what counts in a batch.
         SourceError: At `compile`, if the loss names a layer or a weight that is not there.
 
     Example:

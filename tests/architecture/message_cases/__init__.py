@@ -6,9 +6,9 @@ write the golden file anew and read the diff as a user would read the message:
     pytest tests/architecture/test_messages.py --update-golden
 """
 
-from tests.architecture.message_cases import build, model
+from tests.architecture.message_cases import build, check, lint, model
 
-PILLARS = (build, model)
+PILLARS = (build, check, lint, model)
 
 CASES = {name: case for pillar in PILLARS for name, case in pillar.CASES.items()}
 """Id -> what raises. The message must be the same on all backends."""

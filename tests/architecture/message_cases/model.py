@@ -26,6 +26,10 @@ CASES: dict[str, Callable[[], object]] = {
     "model-class-weight": lambda: compiled(lm.Loss("mse")).fit(
         zeros(2, 2), zeros(2, 2), class_weight={0: 0.2, 1: 0.8}
     ),
+    "model-accumulation": lambda: compiled(
+        lm.Loss("mse", mask=lm.masks.Finite()),
+        optimizer=keras.optimizers.SGD(gradient_accumulation_steps=4),
+    ),
     "mask-lengths-over-steps": lambda: lm.Loss(
         "mse", "b t, b t", mask=lm.masks.Lengths("y:lengths")
     )({"y": zeros(2, 3), "lengths": zeros(2, 3)}, zeros(2, 3)),

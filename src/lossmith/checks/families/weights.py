@@ -22,7 +22,7 @@ def _one_number(y_true, y_pred):
 @check(
     "weight-equivalence",
     "weights",
-    accepts=Case(_per_sample),
+    accepts=(Case(_per_sample), Case(_per_sample, "b t [c], b t [c]")),
     rejects=Case(_one_number),
     mend="return one number a sample: reduce over axis=-1, not over the batch",
     promise="weights",
@@ -37,14 +37,14 @@ def weight_equivalence(probe: Probe) -> None:
     matter what the loss is divided by. Weights of one change nothing.
     """
     batch = probe.batch()
-    ones = np.ones(batch.size, "float32")
-    even = batch.replace(sample_weight=ones)
+    ones = np.ones(batch.size)
+    even = probe.weighted(batch, ones)
     probe.close(probe.value(even), probe.value(batch), what="weights of one", batch=even)
     if batch.size == 1:
         probe.skip("weights need two samples")
     weights = ones.copy()
     weights[0], weights[-1] = 2.0, 0.0
-    weighted = batch.replace(sample_weight=weights)
+    weighted = probe.weighted(batch, weights)
     copied = batch.take([*range(batch.size - 1), 0])
     probe.close(
         probe.value(weighted),

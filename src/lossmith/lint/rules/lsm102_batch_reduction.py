@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from lossmith.lint.finding import Finding, Fix
 from lossmith.lint.losses import Loss
-from lossmith.lint.operations import REDUCTIONS, Operation
+from lossmith.lint.operations import Operation
 from lossmith.lint.rule import Flagged, Rule
 from lossmith.lint.values import Reduced
+from lossmith.lint.vocabulary import REDUCTIONS
 
 
 class BatchReduction(Rule):

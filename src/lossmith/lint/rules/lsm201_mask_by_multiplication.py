@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from lossmith.lint.finding import Edit, Finding, Fix
+from lossmith.lint.finding import Finding, Fix
 from lossmith.lint.losses import Loss
 from lossmith.lint.operations import Operation
 from lossmith.lint.rule import Flagged, Rule
+from lossmith.lint.vocabulary import BOOLEAN
 
 # Finite, with a finite slope, wherever their operands are.
-_TAME = frozenset({"add", "subtract", "multiply", "square", "abs", "negative", "squared_difference"})
+_TAME = frozenset(
+    {"add", "subtract", "multiply", "square", "abs", "negative", "squared_difference"}
+)
 
 
 class MaskByMultiplication(Rule):
@@ -57,7 +60,7 @@ class MaskByMultiplication(Rule):
             def loss(y_true, y_pred):
                 mask = ops.cast(ops.not_equal(y_true, -1), "float32")
                 return ops.where(mask > 0, ops.square(ops.where(mask > 0, y_true, 0) - ops.where(mask > 0, y_pred, 0)), 0)  # no padding
-            """,
+            """,  # noqa: E501
         ),
         Flagged(
             """
@@ -131,24 +134,22 @@ class MaskByMultiplication(Rule):
                     yield self.at(operation.node, message, self._fix(operation, mask, error, loss))
                     break
 
-    def _fix(
-        self, operation: Operation, mask: ast.expr, error: ast.expr, loss: Loss
-    ) -> Fix | None:
+    def _fix(self, operation: Operation, mask: ast.expr, error: ast.expr, loss: Loss) -> Fix | None:
         names = _own_arguments(error, loss)
-        library = loss.operation(_innermost(mask, loss), "not_equal", "equal", "isnan", "isfinite")
-        if not names or not isinstance(operation.node, ast.Call | ast.BinOp) or "\n" in (
-            self.module.source(operation.node)
-        ):
+        made = loss.value(mask).made_by
+        one_line = "\n" not in self.module.source(operation.node)
+        if not names or made is None or not one_line:
             return None
-        where, imports = self.module.spell("where", like=library)
-        condition = f"{self.module.operand(mask)} > 0"
-        text = self.module.source(error)
-        start = self.module.span(error).column
-        for name in sorted(names, key=lambda n: -n.col_offset):
+        where, imports = self.module.spell("where", like=made)
+        # A boolean is a condition as it is; TensorFlow compares none with 0.
+        written = self.module.operand(mask)
+        condition = written if made.name in BOOLEAN else f"{written} > 0"
+        text, start = self.module.source(error), self.module.span(error).column
+        for name in sorted(names, key=lambda name: -name.col_offset):
             at = self.module.span(name)
-            safe = f"{where}({condition}, {name.id}, 0)"
-            text = text[: at.column - start] + safe + text[at.end_column - start :]
-        edit: Edit = self.module.replace(operation.node, f"{where}({condition}, {text}, 0)")
+            kept = f"{where}({condition}, {name.id}, 0)"
+            text = text[: at.column - start] + kept + text[at.end_column - start :]
+        edit = self.module.replace(operation.node, f"{where}({condition}, {text}, 0)")
         return self.mend("select with `where`, inside and outside", imports, edit)
 
 
@@ -159,13 +160,6 @@ def _factors(operation: Operation) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield left, right
         case _:
             return
-
-
-def _innermost(mask: ast.expr, loss: Loss) -> ast.expr:
-    while cast := loss.source_of(mask, "cast", "logical_not"):
-        mask = cast.arguments["x"]
-    made = loss.value(mask).made_by
-    return made.node if made else mask
 
 
 def _own_arguments(error: ast.expr, loss: Loss) -> list[ast.Name] | None:

@@ -1,0 +1,250 @@
+"""The words for operations: one vocabulary for Keras, TensorFlow, JAX, PyTorch and NumPy."""
+
+from __future__ import annotations
+
+import ast
+
+# The arguments of each operation in order, by the names that Keras gives them.
+_SIGNATURES = {
+    "x axis keepdims": "mean sum max min prod any all std var logsumexp norm count_nonzero median",
+    "x axis": "softmax log_softmax argmax argmin cumsum squeeze expand_dims sort flip l2_normalize",
+    "x": "log log1p log2 log10 exp expm1 sqrt rsqrt square abs sign negative round floor ceil sin"
+    " cos tan tanh arctan sigmoid log_sigmoid softplus relu isnan isfinite isinf logical_not"
+    " stop_gradient flatten shape size ndim zeros_like ones_like identity print len float int"
+    " bool convert_to_tensor convert_to_numpy nan_to_num nonzero reciprocal erf numpy item",
+    "x1 x2": "add subtract multiply divide floor_divide mod power maximum minimum equal not_equal"
+    " greater greater_equal less less_equal logical_and logical_or logical_xor squared_difference"
+    " matmul divide_no_nan xlogy",
+    "x low high": "clip",
+    "condition x1 x2": "where",
+    "x dtype": "cast",
+    "x shape": "reshape broadcast_to tile",
+    "x repeats axis": "repeat",
+    "x axes": "transpose",
+    "x indices axis": "take gather",
+    "x mask": "boolean_mask",
+    "x num_classes": "one_hot",
+    "lengths maxlen": "sequence_mask",
+    "xs axis": "concatenate stack",
+    "equation": "einsum",
+    "target output": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",
+    "shape": "zeros ones",
+    "": "epsilon",
+}
+SIGNATURES: dict[str, tuple[str, ...]] = {
+    name: tuple(parameters.split())
+    for parameters, names in _SIGNATURES.items()
+    for name in names.split()
+}
+"""The names of the arguments of every operation, in order."""
+
+_OTHER_NAMES = {
+    "add": "add_v2 sum_of",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div truediv true_divide realdiv div_no_nan",
+    "floor_divide": "floordiv",
+    "mod": "floormod remainder",
+    "power": "pow",
+    "negative": "neg",
+    "mean": "reduce_mean",
+    "sum": "reduce_sum",
+    "max": "reduce_max amax",
+    "min": "reduce_min amin",
+    "prod": "reduce_prod",
+    "any": "reduce_any",
+    "all": "reduce_all",
+    "std": "reduce_std",
+    "var": "reduce_variance variance",
+    "logsumexp": "reduce_logsumexp",
+    "clip": "clip_by_value clamp",
+    "where": "switch select",
+    "cast": "astype type",
+    "expand_dims": "unsqueeze",
+    "abs": "absolute",
+    "sign": "sgn",
+    "l2_normalize": "normalize",
+    "log_sigmoid": "logsigmoid",
+    "rsqrt": "inverse_sqrt",
+    "isnan": "is_nan",
+    "isfinite": "is_finite",
+    "flatten": "batch_flatten ravel",
+    "concatenate": "concat cat",
+    "greater": "gt",
+    "less": "lt",
+    "equal": "eq",
+    "not_equal": "ne",
+    "greater_equal": "ge",
+    "less_equal": "le",
+    "stop_gradient": "detach",
+    "arctan": "atan",
+    "divide_no_nan": "div_no_nan",
+    "convert_to_tensor": "constant asarray array as_tensor tensor",
+    "count_nonzero": "count",
+    "size": "numel",
+    "nonzero": "argwhere",
+}
+OPERATIONS: dict[str, str] = {name: name for name in SIGNATURES} | {
+    other: name for name, others in _OTHER_NAMES.items() for other in others.split()
+}
+"""From the name that a library uses to the operation."""
+
+ARGUMENTS = {
+    "dim": "axis",
+    "axes": "axis",
+    "reduction_indices": "axis",
+    "keepdim": "keepdims",
+    "keep_dims": "keepdims",
+    "input": "x",
+    "a": "x",
+    "input_tensor": "x",
+    "tensor": "x",
+    "logits": "x",
+    "features": "x",
+    "other": "x2",
+    "y": "x2",
+    "x_min": "low",
+    "x_max": "high",
+    "min": "low",
+    "max": "high",
+    "a_min": "low",
+    "a_max": "high",
+    "min_value": "low",
+    "max_value": "high",
+    "clip_value_min": "low",
+    "clip_value_max": "high",
+    "then_expression": "x1",
+    "else_expression": "x2",
+    "then_": "x1",
+    "values": "xs",
+    "tensors": "xs",
+    "arrays": "xs",
+    "newshape": "shape",
+    "y_true": "target",
+    "y_pred": "output",
+}
+# Under these, any name of the vocabulary is the operation.
+LIBRARIES = frozenset(
+    [
+        "keras.ops",
+        "keras.backend",
+        "keras.src.backend",
+        "keras.activations",
+        "tensorflow.math",
+        "tensorflow.nn",
+        "tensorflow.linalg",
+        "tensorflow.experimental.numpy",
+        "tensorflow",
+        "jax.numpy",
+        "jax.nn",
+        "jax.lax",
+        "jax.scipy.special",
+        "torch.nn.functional",
+        "torch.linalg",
+        "torch.special",
+        "torch",
+        "numpy",
+        "numpy.linalg",
+        "jax.numpy.linalg",
+        "keras.ops.numpy",
+        "keras.ops.nn",
+        "keras.ops.math",
+        "keras.ops.core",
+        "keras.src.backend.numpy",
+        "keras.src.backend.nn",
+    ]
+)
+BUILTINS = frozenset({"abs", "sum", "max", "min", "len", "float", "int", "bool", "round", "print"})
+# Methods that a tensor has under other meanings elsewhere are left out (`index.get`, `str.count`).
+METHODS = frozenset(
+    [
+        "mean",
+        "sum",
+        "max",
+        "min",
+        "prod",
+        "any",
+        "all",
+        "std",
+        "var",
+        "argmax",
+        "argmin",
+        "cumsum",
+        "squeeze",
+        "flatten",
+        "ravel",
+        "reshape",
+        "abs",
+        "sqrt",
+        "exp",
+        "log",
+        "pow",
+        "clip",
+        "clamp",
+        "astype",
+        "type",
+        "float",
+        "int",
+        "bool",
+        "detach",
+        "numpy",
+        "item",
+        "neg",
+        "mul",
+        "div",
+        "add",
+        "sub",
+        "round",
+        "floor",
+        "ceil",
+        "sign",
+        "square",
+        "softmax",
+        "sigmoid",
+        "log_softmax",
+        "unsqueeze",
+        "transpose",
+        "repeat",
+        "norm",
+        "eq",
+        "ne",
+        "gt",
+        "lt",
+        "ge",
+        "le",
+        "log1p",
+        "expm1",
+        "isnan",
+        "nonzero",
+        "amax",
+        "amin",
+        "numel",
+        "size",
+        "view",
+    ]
+)
+BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "mod",
+    ast.Pow: "power",
+    ast.MatMult: "matmul",
+    ast.BitAnd: "logical_and",
+    ast.BitOr: "logical_or",
+    ast.BitXor: "logical_xor",
+}
+UNARY: dict[type[ast.unaryop], str] = {ast.USub: "negative", ast.Invert: "logical_not"}
+COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+}
+COMPARISONS = frozenset(COMPARE.values())
+REDUCTIONS = frozenset(_SIGNATURES["x axis keepdims"].split())
+BOOLEAN = COMPARISONS | {"isnan", "isfinite", "isinf", "logical_not", "logical_and", "logical_or"}
