@@ -34,12 +34,10 @@ class Compiled:
         self.objective = loss if isinstance(loss, Objective) else Objective([loss])
         self.inside = Inside(model, loss.sources)
         self._progress = progress
-        self._factors = {
-            name: factor
-            for name, factor in zip(self.objective.names, self.objective.factors, strict=True)
-            if isinstance(factor, Factor)
-        }
-        self.log = TermLog(self.objective.names, tuple(self._factors))
+        factors = dict(zip(self.objective.names, self.objective.factors, strict=True))
+        self._factors = {name: f for name, f in factors.items() if isinstance(f, Factor)}
+        fixed = {name: None if name in self._factors else f for name, f in factors.items()}
+        self.log = TermLog(fixed)
 
     @property
     def settable(self) -> tuple[str, ...]:

@@ -20,31 +20,42 @@ class RatioMetric(keras.metrics.Metric):
 
     Args:
         name: The name of the term.
+        factor: Its factor in the total; None where it moves from step to step.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, factor: float | None) -> None:
         super().__init__(name=name, dtype="float32")
         self.sum = self.add_weight(name="sum", initializer="zeros")
         self.count = self.add_weight(name="count", initializer="zeros")
-        self.weighted = self.add_weight(name="weighted", initializer="zeros")
-        self.factor = self.add_weight(name="factor", initializer="zeros")
+        self._factor = factor
+        if self.moves:
+            self.weighted = self.add_weight(name="weighted", initializer="zeros")
+            self.factor = self.add_weight(name="factor", initializer="zeros")
+
+    @property
+    def moves(self) -> bool:
+        """Whether the factor moves."""
+        return self._factor is None
 
     def update_state(self, ratio: Ratio, factor: Any) -> None:
         """Add the sum and count of a batch; a term that is a plain sum counts once a batch."""
         total = ops.cast(ops.stop_gradient(ratio.sum), self.dtype)
-        factor = ops.stop_gradient(ops.convert_to_tensor(factor, dtype=self.dtype))
-        count = ops.ones(()) if ratio.count is None else ratio.count
+        count = 1.0 if ratio.count is None else ops.cast(ratio.count, self.dtype)
         self.sum.assign_add(total)
-        self.count.assign_add(ops.cast(count, self.dtype))
-        self.weighted.assign_add(factor * total)
-        self.factor.assign(factor)
+        self.count.assign_add(count)
+        if self.moves:
+            factor = ops.stop_gradient(ops.convert_to_tensor(factor, dtype=self.dtype))
+            self.weighted.assign_add(factor * total)
+            self.factor.assign(factor)
 
     def result(self) -> Tensor:
         """Return the value; 0 while nothing counted."""
         return safe_divide(ops.convert_to_tensor(self.sum), ops.convert_to_tensor(self.count))
 
-    def contribution(self) -> Tensor:
+    def contribution(self, result: Tensor) -> Tensor:
         """Return what the term has added to the total, with the factors that it had."""
+        if not self.moves:
+            return self._factor * result
         return safe_divide(ops.convert_to_tensor(self.weighted), ops.convert_to_tensor(self.count))
 
 
@@ -54,13 +65,11 @@ class TermLog:
     Not a Keras object, so that a model compiled again does not keep the metrics of before.
 
     Args:
-        names: The names of the terms.
-        moving: The names of those whose factor moves.
+        factors: The factors of the terms, by name; None for one that moves.
     """
 
-    def __init__(self, names: tuple[str, ...], moving: tuple[str, ...]) -> None:
-        self.moving = moving
-        self.terms = [RatioMetric(name) for name in names]
+    def __init__(self, factors: dict[str, float | None]) -> None:
+        self.terms = [RatioMetric(name, factor) for name, factor in factors.items()]
         self.others = {name: keras.metrics.Mean(name=name) for name in OTHERS}
         self.seen: set[str] = set()
         self.warned: set[str] = set()
@@ -90,13 +99,14 @@ class TermLog:
 
     def logs(self) -> dict[str, Tensor]:
         """Return the total over all batches, each term, and the last factor of those that move."""
-        others = {name: self.others[name].result() for name in OTHERS if name in self.seen}
-        total = sum([metric.contribution() for metric in self.terms], start=ops.zeros(()))
-        total = sum(others.values(), start=total)
         named = {metric.name: metric.result() for metric in self.terms}
+        others = {name: self.others[name].result() for name in OTHERS if name in self.seen}
+        parts = [metric.contribution(named[metric.name]) for metric in self.terms]
+        first, *further = [*parts, *others.values()]
+        total = sum(further, start=first)
         factors = {
             f"{metric.name}_factor": ops.convert_to_tensor(metric.factor)
             for metric in self.terms
-            if metric.name in self.moving
+            if metric.moves
         }
         return {"loss": total, **named, **others, **factors}
