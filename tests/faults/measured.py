@@ -42,6 +42,7 @@ FAULTS = {
     "F12": Fault("Two losses on one output", 6.0, 4.0),
     "F16": Fault("A function that saves and does not load", 4.0, None),
     "F17": Fault("Labels that pass through floats", 16777217.0, 16777216.0),
+    "F18": Fault("CTC with a mask over frames", np.log(3.0), np.log(4.5)),
     "class weights": Fault("Class weights of sequences", 30.25 * np.log(3.0), 10 * np.log(3.0)),
     "where": Fault("One where, after the fact", 6.0, float("nan")),
     "nothing counted": Fault("A batch without a step that counts", 0.0, float("nan")),

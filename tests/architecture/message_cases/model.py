@@ -30,6 +30,7 @@ CASES: dict[str, Callable[[], object]] = {
         lm.Loss("mse", mask=lm.masks.Finite()),
         optimizer=keras.optimizers.SGD(gradient_accumulation_steps=4),
     ),
+    "keras-loss-ctc": lambda: lm.Loss("ctc"),
     "mask-lengths-over-steps": lambda: lm.Loss(
         "mse", "b t, b t", mask=lm.masks.Lengths("y:lengths")
     )({"y": zeros(2, 3), "lengths": zeros(2, 3)}, zeros(2, 3)),

@@ -29,7 +29,7 @@ class KerasLoss(Error):
         target: as the loss wants it, prediction: (..., features), returns (...).
 
     Raises:
-        ArgumentError: If the loss comes with a reduction of its own.
+        ArgumentError: If the loss comes with a reduction of its own, or is Keras' CTC.
         SavingError: If the loss would not load again.
 
     Example:
@@ -54,6 +54,13 @@ class KerasLoss(Error):
     )
 
     def __post_init__(self) -> None:
+        if getattr(self.loss, "fn", None) is keras.losses.ctc:
+            raise ArgumentError(
+                "Keras' CTC takes every frame for a real one: it has no input lengths",
+                got=repr(self.loss.name),
+                expected="an error of single positions, which a mask can leave out",
+                fix='give loss="ctc" to compile itself, where all inputs have their full length',
+            )
         if self.loss.reduction not in ("sum_over_batch_size", "mean"):
             raise ArgumentError(
                 "the Keras loss has a reduction of its own",
