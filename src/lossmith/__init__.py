@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lossmith import testing as testing
     from lossmith.checks import Promises as Promises
     from lossmith.checks import check as check
     from lossmith.checks import promises as promises
@@ -48,6 +49,7 @@ _PLACES = {
     "promises": "lossmith.checks",
     "schedules": "lossmith.parts.schedules",
     "select": "lossmith.parts.select",
+    "testing": "lossmith.testing",
     "weights": "lossmith.parts.weights",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "promises",
     "schedules",
     "select",
+    "testing",
     "weights",
 ]
 

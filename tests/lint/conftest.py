@@ -2,7 +2,9 @@
 
 import ast
 import dataclasses
+from pathlib import Path
 
+import keras
 import pytest
 
 from lossmith.lint import engine, rule
@@ -93,3 +95,17 @@ def finding():
     """A finding, with changes."""
     plain = Finding("LSM204", "unguarded-count", "`count` is called", Span(1, 4, 1, 9))
     return lambda **changes: dataclasses.replace(plain, **changes)
+
+
+RUN_CODE = ("test_fix_values.py", "test_porting.py")
+"""The tests that run what they lint. The others read text, which no backend changes."""
+
+
+def pytest_collection_modifyitems(config, items):
+    """Run what only reads text once, in the process of the backend that starts fastest."""
+    del config
+    once = pytest.mark.skip(reason="reads text alone: run in the process of torch")
+    for item in items:
+        here = item.path.is_relative_to(Path(__file__).parent)
+        if here and item.path.name not in RUN_CODE and keras.config.backend() != "torch":
+            item.add_marker(once)

@@ -47,7 +47,7 @@ def call(tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_the_next_file_is_linted(call, tmp_path, content, said):
-    (tmp_path / "a.py").write_bytes(content)
+    (tmp_path / "a.py").write_bytes(content + b"\n# loss\n")
     (tmp_path / "b.py").write_text(LOSS)
     found = call("--select", "LSM102")
     (line,) = found.stderr.splitlines()
@@ -174,3 +174,27 @@ def test_a_file_and_a_directory_without_permission_are_skipped(call, tmp_path):
     (tmp_path / "a.py").write_text(LOSS)
     (tmp_path / "a.py").chmod(0)
     assert "a.py: skipped: Permission denied" in call().stderr
+
+
+def test_a_file_without_a_word_for_a_loss_is_not_parsed(call, tmp_path):
+    (tmp_path / "a.py").write_text("def f(:\n")
+    found = call()
+    assert (found.stderr, found.exit_code) == ("", 0)
+
+
+def test_columns_count_characters_and_newlines_of_windows_are_kept(call, tmp_path):
+    line = '    é = "日本"; return ops.mean(ops.square(y_true - y_pred))'
+    text = f"from keras import ops\r\n\r\ndef loss(y_true, y_pred):\r\n{line}\r\n"
+    (tmp_path / "a.py").write_bytes(text.encode())
+    call("--select", "LSM102", "--fix", "--unsafe-fixes")
+    fixed = line.replace("y_pred))", "y_pred), axis=-1)")
+    assert (tmp_path / "a.py").read_bytes() == text.replace(line, fixed).encode()
+
+
+@pytest.mark.parametrize("depth", [10, 60, 90])
+def test_a_loss_in_deep_nesting_is_found(call, tmp_path, depth):
+    calls = "ops.abs(" * depth + "y_true - y_pred" + ")" * depth
+    (tmp_path / "a.py").write_text(
+        f"from keras import ops\ndef loss(y_true, y_pred):\n    return ops.mean({calls})\n"
+    )
+    assert "a.py:3:12: LSM102" in call("--select", "LSM102").stdout

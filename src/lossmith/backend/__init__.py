@@ -1,5 +1,7 @@
 """The only room that names a framework: the few things `keras.ops` has no word for."""
 
+from lossmith.backend._any_batch import any_batch
+from lossmith.backend._cost import numbers_made
 from lossmith.backend._gradient import Mode, Program, to_numpy
 from lossmith.backend._host import (
     all_replicas,
@@ -18,10 +20,12 @@ __all__ = [
     "Mode",
     "Program",
     "all_replicas",
+    "any_batch",
     "fold",
     "hold_shape",
     "keeping_state",
     "keras_mask",
+    "numbers_made",
     "recomputed",
     "replica_share",
     "shapes_only",

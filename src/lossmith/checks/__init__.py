@@ -2,6 +2,15 @@
 
 from lossmith.checks.promise import Promises, promises
 from lossmith.checks.report import CheckFailed, Report, Result, Status
-from lossmith.checks.runner import check
+from lossmith.checks.runner import check, fingerprint
 
-__all__ = ["CheckFailed", "Promises", "Report", "Result", "Status", "check", "promises"]
+__all__ = [
+    "CheckFailed",
+    "Promises",
+    "Report",
+    "Result",
+    "Status",
+    "check",
+    "fingerprint",
+    "promises",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,14 @@ from lossmith import backend
 from lossmith.checks import compare, inputs
 from lossmith.checks.domains import Domain, domain_of, parse_domain
 from lossmith.checks.inputs import MaskRule, Spec, parse_mask
+from lossmith.checks.normaliser import normaliser
 from lossmith.checks.probe import Engine, LossRaised
 from lossmith.checks.promise import Promises
-from lossmith.checks.subject import Subject
+from lossmith.checks.subject import Subject, names
 from lossmith.core.notation import Axes, parse_axes
 
 _TRIED = ("b [c], b [c]", "b, b [c]", "b t [c], b t [c]", "b t, b t [c]", "b, b", "b t, b t")
+_GIVEN = ("y", "output", "sample_weight")
 _SENTINELS = (-1.0, float("nan"), -100.0, 0.0, 255.0)
 
 # Facts of Keras' own losses that trying cannot tell, by the name of the function.
@@ -51,12 +53,14 @@ class Inference:
         spec: Its axes, domains and mask.
         facts: The same as text, for the report; what was not given says so.
         error: What it raised on the inputs that suited it best; None: it runs.
+        why: Why it is not run at all; empty: it is.
     """
 
     engine: Engine
     spec: Spec
     facts: tuple[tuple[str, str], ...]
     error: BaseException | None = None
+    why: str = ""
 
 
 def infer(
@@ -71,8 +75,13 @@ def infer(
         y_pred: The same of the prediction.
         promises: What it promises: `mask` is used.
     """
+    if why := _beyond(subject, y_true, y_pred):
+        spec = Spec(parse_axes(_TRIED[0]), Domain("real"), Domain("real"))
+        return Inference(Engine(subject, "eager"), spec, (("not run", why),), why=why)
     engine, error, best = None, None, None
-    for spec in _candidates(subject, axes, y_true, y_pred):
+    given = parse_mask(promises.mask) if promises.mask else None
+    for candidate in _candidates(subject, axes, y_true, y_pred):
+        spec = replace(candidate, mask=given)
         best = best or spec
         trial, error_here = _runs(subject, spec)
         error = error or error_here
@@ -95,13 +104,41 @@ def infer(
         ("y_true", f"{spec.y_true}" + _mark(y_true)),
         ("y_pred", f"{spec.y_pred}" + _mark(y_pred)),
         ("mask", told),
+        *_divides(engine, spec, promises, error),
         *(("promises", f"{name}={value!r}") for name, value in promises.to_dict().items()),
     )
     return Inference(engine, spec, facts, error)
 
 
+def _divides(
+    engine: Engine, spec: Spec, promises: Promises, error: BaseException | None
+) -> list[tuple[str, str]]:
+    """Say what the loss divides by, unless that is promised."""
+    if error is not None or promises.made("normalises") or promises.made("couples"):
+        return []
+    told = normaliser(engine, spec)
+    return [("divides by", f"{told}  (inferred)")] if told else []
+
+
 def _mark(given: Any) -> str:
     return "" if isinstance(given, str) else "  (inferred)"
+
+
+def _beyond(subject: Subject, y_true: Any, y_pred: Any) -> str:
+    """Say why a loss cannot be run on one target and one prediction; empty where it can."""
+    further = [x for x in getattr(subject.loss, "sources", ()) if x not in _GIVEN]
+    if further:
+        what = ", ".join(dict.fromkeys(further))
+        return f"it needs {what} beside target and prediction: check its terms one by one"
+    several = [x for x in (y_true, y_pred) if isinstance(x, (Mapping, list, tuple)) and _nested(x)]
+    if several:
+        return "there are several targets or outputs: check the loss of each by itself"
+    return ""
+
+
+def _nested(given: Any) -> bool:
+    parts = given.values() if isinstance(given, Mapping) else given
+    return isinstance(given, Mapping) or any(hasattr(part, "shape") for part in parts)
 
 
 def _candidates(subject: Subject, axes: str | None, y_true: Any, y_pred: Any) -> Iterator[Spec]:
@@ -117,9 +154,10 @@ def _candidates(subject: Subject, axes: str | None, y_true: Any, y_pred: Any) ->
         written = _of_ranks(y_true, y_pred)
         tried = [parse_axes(text) for text in ([known[0]] if known and not written else
                                                written or _TRIED)]  # fmt: skip
+    example = _example(y_true, y_pred)
     for layout in tried:
         for true, pred in _domains(subject, layout, y_true, y_pred):
-            yield Spec(layout, true, pred)
+            yield Spec(layout, true, pred).with_example(example)
 
 
 def _domains(
@@ -157,6 +195,13 @@ def _given(value: Any, argument: str) -> Domain | None:
     if value is None:
         return None
     return parse_domain(value, argument) if isinstance(value, str) else domain_of(value)
+
+
+def _example(y_true: Any, y_pred: Any) -> tuple[Any, Any] | None:
+    """Return both examples, which are then run; None where one of them is a domain or missing."""
+    if any(isinstance(given, (str, type(None))) for given in (y_true, y_pred)):
+        return None
+    return np.asarray(y_true), np.asarray(y_pred)
 
 
 def _of_ranks(y_true: Any, y_pred: Any) -> list[str]:
@@ -264,4 +309,12 @@ def _masks(engine: Engine, spec: Spec) -> bool:
     jumps = not compare.agree(value, beside_value, 1e-2)
     next_to_it = not compare.agree(beside_value, beside_moved, compare.SAME)
     angle = any(compare.agree(value, x, compare.SAME) for x in doubled)
-    return silent and heard and jumps and next_to_it and not angle
+    return silent and heard and jumps and next_to_it and not angle and not _falls_out(engine, batch)
+
+
+def _falls_out(engine: Engine, batch: inputs.Batch) -> bool:
+    """Whether NaN only loses a comparison such as `y_true > 0`, and is not asked for."""
+    asked = names(engine.subject.given) & {"isnan", "isfinite", "nan_to_num"}
+    if asked or not np.isnan(batch.y_true).any():
+        return False
+    return not np.all(np.isfinite(engine.gradient(batch, scalar=True, at=(1,))[1][0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ Sizes = Literal["distinct", "colliding", "single"]
 _BATCH, _STEPS, _CLASSES = 5, 7, 3  # distinct primes: an axis taken for another does not fit
 _FURTHER = (2, 11, 13)
 _SAME = 4
+_MOST = 16  # samples of a batch that is as long as another axis
 _NOT_EQUAL = re.compile(r"y_true\s*!=\s*(-?\d+(?:\.\d+)?)")
 _FINITE = re.compile(r"isfinite\(\s*y_true\s*\)|y_true\s*==\s*y_true")
 
@@ -65,12 +66,21 @@ class Spec:
         y_true: The domain of the target.
         y_pred: The domain of the prediction.
         mask: How positions are left out; None: all count.
+        example: Target and prediction as the user gave them: their lengths are taken, and the
+            first batch is of them.
     """
 
     axes: Axes
     y_true: Domain
     y_pred: Domain
     mask: MaskRule | None = None
+    example: tuple[Array, Array] | None = field(default=None, compare=False, repr=False)
+
+    def with_example(self, example: tuple[Array, Array] | None) -> Spec:
+        """Return it with an example, if that has the axes."""
+        ranks = len(self.true_axes), len(self.pred_axes)
+        fits = example is not None and ranks == tuple(map(np.ndim, example))
+        return replace(self, example=example) if fits else self
 
     @property
     def true_axes(self) -> tuple[str, ...]:
@@ -104,6 +114,8 @@ class Spec:
 
     def sizes(self, kind: Sizes) -> dict[str, int]:
         """Return a length for each axis."""
+        if self.example is not None:
+            return self._lengths(kind) | {ONE: 1}
         if kind == "colliding":
             sizes = dict.fromkeys(self.axes.names, _SAME)
         else:
@@ -119,6 +131,17 @@ class Spec:
         if self.y_true.classes and self.pred_axes[-1] not in self.leading:
             sizes[self.pred_axes[-1]] = self.classes
         return sizes | {ONE: 1}
+
+    def _lengths(self, kind: Sizes) -> dict[str, int]:
+        """Return the lengths of the example; only how many samples there are may be another."""
+        assert self.example is not None  # noqa: S101 - sizes() asks
+        shapes = map(np.shape, self.example)
+        named = zip((self.true_axes, self.pred_axes), shapes, strict=True)
+        sizes = {name: n for names, shape in named for name, n in zip(names, shape, strict=True)}
+        batch = self.leading[0]
+        other = sizes[self.steps or self.pred_axes[-1]]
+        samples = {"single": 1, "colliding": other if other <= _MOST else _SAME}
+        return sizes | {batch: samples.get(kind, min(sizes[batch], _BATCH))}
 
 
 @dataclass(frozen=True)
@@ -146,9 +169,8 @@ class Batch:
 
     @property
     def by_keras(self) -> bool:
-        """Whether the mask goes in as Keras' own, attached to the prediction."""
-        rule = self.spec.mask
-        return self.mask is not None and rule is not None and rule.sentinel is None
+        """Whether a mask goes in as Keras' own, attached to the prediction."""
+        return self.spec.mask is not None and self.spec.mask.sentinel is None
 
     def replace(self, **changes: Any) -> Batch:
         """Return the batch with some arrays changed."""
@@ -226,6 +248,29 @@ def draw(spec: Spec, rng: np.random.Generator, kind: Sizes = "distinct") -> Batc
     return Batch(spec, y_true.astype(dtype), y_pred.astype("float32"))
 
 
+def numbered(
+    spec: Spec, sizes: Sizes, number: int, *, seed: int = 0, masked: bool = False
+) -> Batch:
+    """Return the batch of a number: the same at each call, on any backend."""
+    kinds = ("distinct", "colliding", "single")
+    batch = draw(spec, np.random.default_rng([seed, number, kinds.index(sizes)]), sizes)
+    if spec.example is not None and (sizes, number) == ("distinct", 0):
+        batch = _real(spec, batch)
+    return ragged(batch) if masked else batch
+
+
+def _real(spec: Spec, drawn: Batch) -> Batch:
+    """Return the first samples of the example; drawn values stand where it has none."""
+    y_true, y_pred = (np.asarray(array)[: drawn.size] for array in spec.example or ())
+    pad = spec.y_true.pad
+    if pad is not None:
+        missing = np.isnan(y_true) if np.isnan(pad) else y_true == pad
+        y_true = np.where(missing, drawn.y_true, y_true)
+    return drawn.replace(
+        y_true=y_true.astype(drawn.y_true.dtype), y_pred=y_pred.astype(drawn.y_pred.dtype)
+    )
+
+
 def ragged(batch: Batch) -> Batch:
     """Mask a batch: samples of different lengths, the first one full; without steps, samples."""
     mask = batch.mask_or_ones().copy()
@@ -246,11 +291,18 @@ def perfect(batch: Batch) -> Array | None:
     if wanted.shape != batch.y_pred.shape:
         return None
     if pred.kind == "logits":
-        binary = true.integer or true.kind in ("onehot", "binary")
-        return (40.0 * wanted - 20.0).astype("float32") if binary else None
-    inside = {"real": True, "positive": true.kind in ("positive", "simplex", "prob")}
+        return _perfect_logits(true, wanted)
+    inside = {"real": not true.integer, "positive": true.kind in ("positive", "simplex", "prob")}
     fits = inside.get(pred.kind, true.integer or true.kind in (pred.kind, "onehot", "binary"))
     return wanted.astype("float32") if fits else None
+
+
+def _perfect_logits(true: Domain, wanted: Array) -> Array | None:
+    if true.integer or true.kind in ("onehot", "binary"):
+        return (40.0 * wanted - 20.0).astype("float32")
+    if true.kind == "simplex":
+        return np.log(wanted).astype("float32")
+    return np.log(wanted / (1 - wanted)).astype("float32") if true.kind == "prob" else None
 
 
 def _names(axes: TensorAxes) -> tuple[str, ...]:

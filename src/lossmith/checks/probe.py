@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
 from lossmith import backend
@@ -65,6 +67,8 @@ class Engine:
         key = (scalar, batch.by_keras, batch.sample_weight is None)
         if key not in self.programs:
             call = call_with_mask(self.subject, batch, scalar=scalar)
+            if self.mode != "eager" and keras.config.backend() == "jax":
+                call = _stateless(call)
             self.programs[key] = backend.Program(call, self.mode)
         return self.programs[key]
 
@@ -75,18 +79,35 @@ class Engine:
             digest.update(repr((array.shape, array.dtype)).encode() + array.tobytes())
         key = (what, batch.sample_weight is None, digest.digest())
         if key not in self.results:
-            try:
+            with raising(batch):
                 program = self.program(batch, scalar=what[1])
                 self.results[key] = run(program, arrays)
-            except Exception as error:
-                raise LossRaised(error, batch) from error
         return self.results[key]
+
+
+def _stateless(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile as `fit` does on JAX: what is assigned to variables would leak out of the trace."""
+
+    def scoped(*given: Any) -> Any:
+        with keras.StatelessScope():
+            return call(*given)
+
+    return scoped
+
+
+@contextmanager
+def raising(batch: Batch) -> Generator[None]:
+    """Let what the loss raises arrive as `LossRaised`."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise LossRaised(error, batch) from error
 
 
 def tensors(batch: Batch, *, scalar: bool = True) -> list[Array]:
     """Return the arrays that the entry of such a batch takes, in order."""
     weighted = scalar and batch.sample_weight is not None
-    further = [batch.mask] if batch.by_keras else []
+    further = [batch.mask_or_ones()] if batch.by_keras else []
     further += [batch.sample_weight] if weighted else []
     return [np.asarray(array) for array in (batch.y_true, batch.y_pred, *further)]
 
@@ -98,6 +119,8 @@ class Probe:
         subject: The loss.
         spec: Its axes, domains and mask.
         promises: What it promises.
+        seed: Of all that is drawn.
+        elsewhere: Its fingerprints on other backends, by their names.
     """
 
     def __init__(  # noqa: PLR0913
@@ -109,6 +132,7 @@ class Probe:
         seed: int = 0,
         check: str = "",
         narrow: Narrow | None = None,
+        elsewhere: Mapping[str, Mapping[str, Array]] | None = None,
     ) -> None:
         self.subject = engine.subject
         self.spec = spec
@@ -116,7 +140,8 @@ class Probe:
         self.engine = engine
         self.narrow = narrow or Narrow()
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
-        self._seed = seed
+        self.seed = seed
+        self.elsewhere = elsewhere or {}
 
     # ── batches ──────────────────────────────────────────────────────────────────────────────
 
@@ -129,11 +154,7 @@ class Probe:
             draw: Another number, other values.
             masked: Some positions do not count, as the mask that is known says.
         """
-        kinds = ("distinct", "colliding", "single")
-        rng = np.random.default_rng([self._seed, draw, kinds.index(sizes)])
-        batch = inputs.draw(self.spec, rng, sizes)
-        if masked:
-            batch = inputs.ragged(batch)
+        batch = inputs.numbered(self.spec, sizes, draw, seed=self.seed, masked=masked)
         if self.narrow.samples is not None and sizes != "single":
             batch = batch.take([place for place in self.narrow.samples if place < batch.size])
         if self.narrow.decimals is not None:
@@ -185,6 +206,35 @@ class Probe:
         except LossRaised:
             return True
         return False
+
+    def again(self, batch: Batch) -> Array:
+        """Run the loss eagerly, whatever was computed before."""
+        return Engine(self.subject, "eager").value(batch, scalar=True)
+
+    def inputs_after(self, batch: Batch) -> dict[str, Array]:
+        """Return target and prediction as they are after a call, which could write into them."""
+        call = call_with_mask(self.subject, batch)
+
+        def after(place: int) -> Callable[..., Any]:
+            return lambda *given: (call(*given), given[place])[1]
+
+        with raising(batch):
+            return {
+                name: backend.Program(after(place)).value(*tensors(batch))
+                for place, name in enumerate(("y_true", "y_pred"))
+            }
+
+    def any_batch(self, batch: Batch) -> Callable[[Batch], Array]:
+        """Trace the loss for a batch of unknown size, and return it as a function of batches."""
+        call = call_with_mask(self.subject, batch)
+        with raising(batch):
+            traced = backend.any_batch(call, *tensors(batch))
+
+        def run(given: Batch) -> Array:
+            with raising(given):
+                return traced(*tensors(given))
+
+        return run
 
     # ── comparisons ──────────────────────────────────────────────────────────────────────────
 

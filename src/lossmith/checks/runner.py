@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ import numpy as np
 from lossmith.checks import inputs
 from lossmith.checks.blame import blame
 from lossmith.checks.compare import Broken, Finding
+from lossmith.checks.fingerprint import Fingerprint, fingerprint_of
 from lossmith.checks.infer import Inference, infer
 from lossmith.checks.probe import LossRaised, Narrow, Probe, Skipped
 from lossmith.checks.promise import Promises, as_promises, configured, stated_promises
@@ -21,6 +23,8 @@ from lossmith.checks.report import Report, Result, Status
 from lossmith.checks.shrink import shrink
 from lossmith.checks.subject import as_subject
 from lossmith.checks.unit import NEEDS, Check, chosen
+
+_ANYWAY = ("output-contract", "batch-one-and-rest")  # run where the loss ran on no inputs
 
 
 def check(  # noqa: PLR0913
@@ -33,6 +37,8 @@ def check(  # noqa: PLR0913
     y_pred: Any = None,
     seed: int = 0,
     only: str | Sequence[str] | None = None,
+    limit: float = 120.0,
+    elsewhere: Mapping[str, Fingerprint] | None = None,
 ) -> Report:
     """Run every check that applies to a loss.
 
@@ -48,6 +54,9 @@ def check(  # noqa: PLR0913
         y_pred: The domain of the predictions, such as `"logits"` or `"prob"`, or an example.
         seed: Of everything that is drawn.
         only: The name of a check, or several; None: all.
+        limit: Seconds for all checks together. Those that have not begun then are skipped; one
+            that runs is not stopped.
+        elsewhere: What `fingerprint` gave on other backends, by their names.
 
     Returns:
         The results; `report.ok` tells whether none is broken, `print(report)` shows them.
@@ -61,9 +70,76 @@ def check(  # noqa: PLR0913
         >>> lm.check("mse", only="sample-independence").ok
         True
     """
+    checks = chosen(only)
+    run = prepare(loss, axes, y, promises=promises, y_true=y_true, y_pred=y_pred, seed=seed)
+    run.elsewhere = elsewhere or {}
+    run.end = time.perf_counter() + limit
+    if run.found.error is not None:  # then this one tells what it raised
+        checks |= chosen("output-contract")
+    return Report(run.place, run.facts, tuple(run.result(unit) for unit in checks.values()))
+
+
+def fingerprint(  # noqa: PLR0913
+    loss: Any,
+    axes: Any = None,
+    y: Any = None,
+    *,
+    promises: Promises | Mapping[str, Any] | None = None,
+    y_true: Any = None,
+    y_pred: Any = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return what a loss gives on fixed batches, to be compared with another backend's.
+
+    Args:
+        loss: As in `check`.
+        axes: As in `check`; state them, with the domains, so that all backends get the same.
+        y: As in `check`.
+        promises: As in `check`.
+        y_true: As in `check`.
+        y_pred: As in `check`.
+        seed: As in `check`.
+
+    Returns:
+        Inputs, value and gradient of each batch, or the error as text, under names such as
+        `"distinct 0/gradient"`: arrays for `numpy.savez`, and for `check(elsewhere=...)`.
+
+    Raises:
+        ArgumentError: As in `check`.
+    """
+    run = prepare(loss, axes, y, promises=promises, y_true=y_true, y_pred=y_pred, seed=seed)
+    return fingerprint_of(run.probe("backends-agree"))
+
+
+def prepare(  # noqa: PLR0913
+    loss: Any,
+    axes: Any = None,
+    y: Any = None,
+    *,
+    promises: Promises | Mapping[str, Any] | None = None,
+    y_true: Any = None,
+    y_pred: Any = None,
+    seed: int = 0,
+    named: tuple[Path, str] | None = None,
+) -> Run:
+    """Find out what was not given, so that checks can be run.
+
+    Args:
+        loss: This and the rest as in `check`.
+        axes: As in `check`.
+        y: As in `check`.
+        promises: As in `check`.
+        y_true: As in `check`.
+        y_pred: As in `check`.
+        seed: As in `check`.
+        named: The file and the name under which the loss stands; None: as it says itself, which
+            an object made in a module cannot.
+    """
     subject = as_subject(loss)
+    if named:
+        subject = replace(subject, file=named[0], name=named[1])
     if isinstance(loss, keras.Model):
-        y_true, y_pred, axes = y, np.asarray(loss.predict(axes, verbose=0)), None
+        y_true, y_pred, axes = y, loss.predict(axes, verbose=0), None
     table = dict(configured(subject.file, subject.name))
     axes = axes or table.pop("axes", None)
     y_true = table.pop("y_true", None) if y_true is None else y_true
@@ -71,11 +147,7 @@ def check(  # noqa: PLR0913
     made = as_promises(promises).merged(
         stated_promises(loss), as_promises(table.pop("promises", None))
     )
-    checks = chosen(only)
-    found = infer(subject, axes, y_true, y_pred, made)
-    facts = (("loss", subject.kind), ("backend", keras.config.backend()), *found.facts)
-    run = Run(found, made, seed)
-    return Report(subject.place, facts, tuple(run.result(unit) for unit in checks.values()))
+    return Run(infer(subject, axes, y_true, y_pred, made), made, seed)
 
 
 @dataclass
@@ -85,6 +157,19 @@ class Run:
     found: Inference
     promises: Promises
     seed: int
+    elsewhere: Mapping[str, Fingerprint] = field(default_factory=dict[str, Fingerprint])
+    end: float = float("inf")
+
+    @property
+    def place(self) -> str:
+        """The name of the loss, with that of its file."""
+        return self.found.engine.subject.place
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What is taken for granted: label and text."""
+        kind = self.found.engine.subject.kind
+        return (("loss", kind), ("backend", keras.config.backend()), *self.found.facts)
 
     def result(self, unit: Check) -> Result:
         """Run one check; whatever happens is a result."""
@@ -96,11 +181,13 @@ class Run:
         if why := self._why_not(unit):
             return Result(unit.name, Status.SKIPPED, unit.law, why)
         try:
-            unit.run(self._probe(unit))
+            unit.run(self.probe(unit.name))
         except Skipped as skipped:
             return Result(unit.name, Status.SKIPPED, unit.law, str(skipped))
         except Broken as broken:
-            return self._broken(unit, self._smallest(unit, broken.finding))
+            known = broken.finding.inherited  # and not worth the time
+            found = broken.finding if known else self._smallest(unit, broken.finding)
+            return self._broken(unit, found)
         except LossRaised as raised:
             return self._broken(unit, raised)
         except Exception:  # noqa: BLE001 - a fault of the check, which is to be seen
@@ -109,8 +196,14 @@ class Run:
 
     def _why_not(self, unit: Check) -> str:
         """Say why a check does not apply; empty where it does."""
-        if self.found.error is not None and unit.name != "output-contract":
+        if self.found.why:
+            return self.found.why
+        if self.found.error is not None and unit.name not in _ANYWAY:
             return "the loss does not run on any inputs that were tried"
+        if time.perf_counter() > self.end:
+            return "time: the checks before took up the limit"
+        if unit.backends and keras.config.backend() not in unit.backends:
+            return f"{keras.config.backend()} traces nothing"
         if unit.promise and self.promises.made(unit.promise):
             return f"promised: {unit.promise}={getattr(self.promises, unit.promise)!r}"
         lacking = [need for need in unit.needs if not self._has(need)]
@@ -128,15 +221,16 @@ class Run:
             "samples": True,
         }[need]
 
-    def _probe(self, unit: Check, narrow: Narrow | None = None) -> Probe:
+    def probe(self, check: str, narrow: Narrow | None = None) -> Probe:
+        """Return what a check is given."""
         return Probe(
             self.found.engine, self.found.spec, self.promises,
-            seed=self.seed, check=unit.name, narrow=narrow,
+            seed=self.seed, check=check, narrow=narrow, elsewhere=self.elsewhere,
         )  # fmt: skip
 
     def _smallest(self, unit: Check, finding: Finding) -> Finding:
         size = len(finding.inputs["y_pred"])
-        return shrink(lambda narrow: unit.run(self._probe(unit, narrow)), finding, size)
+        return shrink(lambda narrow: unit.run(self.probe(unit.name, narrow)), finding, size)
 
     def _broken(self, unit: Check, found: Finding | LossRaised) -> Result:
         raised = isinstance(found, LossRaised)
@@ -150,7 +244,7 @@ class Run:
             got=None if raised else found.got,
             expected=None if raised else found.expected,
             inputs=_shapes(found) if raised else found.inputs,
-            place=blame(self._probe(unit), unit.name, found),
+            place=blame(self.probe(unit.name), unit.name, found),
             mend=inherited or unit.mend,
             promise=unit.promise,
             rules=unit.rules,

@@ -58,6 +58,12 @@ class Subject:
         return self.loss(y_true, y_pred, None)
 
     @property
+    def saved(self) -> Any:
+        """What is saved with a model: a function as it is, not as Keras wraps it."""
+        named = isinstance(self.given, (str, type))
+        return _found(self.given) if named else self.given
+
+    @property
     def has_elements(self) -> bool:
         """Whether errors before reduction can be had."""
         if hasattr(self.loss, "elements"):
@@ -79,9 +85,7 @@ def as_subject(given: Any) -> Subject:
     """
     if isinstance(given, keras.Model):
         return _model(given)
-    found = _by_name(given) if isinstance(given, str) else given
-    if isinstance(found, type) and issubclass(found, keras.losses.Loss):
-        found = found()
+    found = _found(given)
     if isinstance(found, keras.losses.Loss):
         name, code = found.name, type(found)
         if not code.__module__.startswith(("keras.", "lossmith.")):
@@ -114,10 +118,18 @@ def call_with_mask(subject: Subject, batch: Batch, *, scalar: bool = True) -> Ca
         if by_keras:
             y_pred = backend.with_keras_mask(y_pred, rest.pop(0))
         if scalar:
-            return keras.ops.sum(subject.scalar(y_true, y_pred, rest[0] if weighted else None))
+            with keras.name_scope("loss"):  # TensorFlow takes no name like _mine for a first scope
+                return keras.ops.sum(subject.scalar(y_true, y_pred, rest[0] if weighted else None))
         return subject.elements(y_true, y_pred)
 
     return call
+
+
+def _found(given: Any) -> Any:
+    """Return the loss under a name, or a loss of a class without arguments."""
+    if isinstance(given, type) and issubclass(given, keras.losses.Loss):
+        return given()
+    return _by_name(given) if isinstance(given, str) else given
 
 
 def _by_name(name: str) -> Any:
@@ -146,10 +158,7 @@ def _as_keras_wraps(function: Callable[..., Tensor], name: str) -> keras.losses.
 def _refuse_other_framework(function: Any) -> None:
     """Stop before a function in raw tf, jnp or torch meets tensors of another backend."""
     here = keras.backend.backend()
-    known = {**getattr(function, "__globals__", {}), **_closure(function)}
-    names = getattr(getattr(function, "__code__", None), "co_names", ())
-    used = {getattr(known.get(name), "__name__", "").partition(".")[0] for name in names}
-    foreign = sorted(used & set(FRAMEWORKS))
+    foreign = sorted(frameworks(function))
     if foreign and here not in foreign:
         raise ArgumentError(
             f"{function.__name__} is written in {foreign[0]}, and Keras runs on {here}",
@@ -157,6 +166,31 @@ def _refuse_other_framework(function: Any) -> None:
             expected=f"a function in keras.ops, or KERAS_BACKEND={foreign[0]}",
             fix=f"start with KERAS_BACKEND={foreign[0]}",
         )
+
+
+def frameworks(given: Any) -> set[str]:
+    """Return the frameworks that the code of a function, or of a loss's class, names."""
+    used = set[str]()
+    for function in _functions(given):
+        known = {**getattr(function, "__globals__", {}), **_closure(function)}
+        modules = (getattr(known.get(name), "__name__", "") for name in _named(function))
+        used |= {module.partition(".")[0] for module in modules}
+    return used & set(FRAMEWORKS)
+
+
+def names(given: Any) -> set[str]:
+    """Return the names that the code of a function, or of a loss's class, contains."""
+    return {name for function in _functions(given) for name in _named(function)}
+
+
+def _functions(given: Any) -> list[Any]:
+    if isinstance(given, keras.losses.Loss):
+        return [value for value in vars(type(given)).values() if inspect.isfunction(value)]
+    return [given]
+
+
+def _named(function: Any) -> tuple[str, ...]:
+    return getattr(getattr(function, "__code__", None), "co_names", ())
 
 
 def _closure(function: Any) -> dict[str, Any]:

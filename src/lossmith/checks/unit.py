@@ -40,6 +40,7 @@ class Case:
         y_true: The domain of its targets.
         y_pred: The domain of its predictions.
         promises: What it promises.
+        elsewhere: Makes its fingerprints on other backends, by their names.
     """
 
     loss: Any
@@ -47,6 +48,7 @@ class Case:
     y_true: str = "real"
     y_pred: str = "real"
     promises: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    elsewhere: Callable[[], Mapping[str, Mapping[str, Any]]] = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Check:
         promise: The promise that allows a loss not to have it; empty: none does.
         rules: Codes of the lint rules that see the same fault in code.
         needs: What the loss must have for it to apply: keys of `NEEDS`.
+        backends: The backends on which it can tell anything; empty: all.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Check:
     promise: str = ""
     rules: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
 
     @property
     def law(self) -> str:
@@ -91,6 +95,7 @@ def check(  # noqa: PLR0913 - each is a part of what a check owes
     promise: str = "",
     rules: Sequence[str] = (),
     needs: Sequence[str] = (),
+    backends: Sequence[str] = (),
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Register a function of a probe as a check. For the arguments see `Check`.
 
@@ -101,7 +106,7 @@ def check(  # noqa: PLR0913 - each is a part of what a check owes
     def register(run: Callable[[Any], None]) -> Callable[[Any], None]:
         unit = Check(
             name, family, run, _cases(accepts), _cases(rejects), mend, promise, tuple(rules),
-            tuple(needs),
+            tuple(needs), tuple(backends),
         )  # fmt: skip
         _hold(unit)
         CHECKS[name] = unit

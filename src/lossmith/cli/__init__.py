@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lossmith import __version__
-from lossmith.cli import demo, lint, listing
+from lossmith.cli import check, demo, lint, listing
 from lossmith.messages import LossmithError
 
 FAULT = 2
@@ -32,6 +32,8 @@ def main() -> None:
     """Build, check, look inside and run training losses for Keras 3."""
 
 
+main.add_command(check.check)
+main.add_command(check.explain_check)
 main.add_command(demo.demo)
 main.add_command(lint.lint)
 main.add_command(lint.rule)

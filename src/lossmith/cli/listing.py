@@ -21,3 +21,17 @@ def rules() -> None:
         page = pages.Page.of(RULES[code])
         mark = " " if page.default else "*"
         click.echo(f"{code}{mark} {RULES[code].name:<{width}}  {page.summary}")
+
+
+@listing.command()
+def checks() -> None:
+    """The properties that `lossmith check` holds losses to; Keras is imported for it."""
+    from lossmith.cli.check import prepare_keras
+
+    prepare_keras()
+    from lossmith.checks.unit import load
+
+    found = load()
+    width = max((len(name) for name in found), default=0)
+    for name, unit in found.items():
+        click.echo(f"{name:<{width}}  {unit.law}")

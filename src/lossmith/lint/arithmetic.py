@@ -87,7 +87,7 @@ def negative(x: Value, value: Value) -> Value:
 
 
 def square(x: Value, value: Value) -> Value:
-    """Return a square."""
+    """Return a square, or an absolute value."""
     return replace(value, low=0.0, positive=x.positive, zeroed=x.zeroed)
 
 

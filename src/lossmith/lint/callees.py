@@ -11,7 +11,8 @@ from lossmith.lint.module import Function, Module, Scope
 from lossmith.lint.values import Reduced, Value
 
 _LAST_AXIS = re.compile(r"^keras\.(losses|metrics|objectives)\.[a-z]\w*$")
-_LOSS_OBJECT = re.compile(r"^keras\.losses\.[A-Z]\w*$")
+_LOSS_OBJECT = re.compile(r"^keras\.losses\.[A-Z]\w*$|^torch\.nn\.\w*Loss$")
+_TORCH_LOSS = re.compile(r"^torch\.nn\.functional\.(\w+_loss|\w*cross_entropy\w*|kl_div)$")
 
 
 class Callees:
@@ -71,15 +72,23 @@ class Callees:
     def foreign(self, node: ast.Call, name: str, result: Value) -> Value:
         """Return what a function of another file gives: Keras' own losses are known, others not."""
         if _LAST_AXIS.match(name):
-            return replace(result, reduced=max(result.reduced, Reduced.SOME))
+            return replace(result, reduced=max(result.reduced, Reduced.SOME), expression=node)
+        if _TORCH_LOSS.match(name):
+            return replace(result, reduced=_reduction(node), expression=node)
         made = node.func
         if isinstance(made, ast.Name):
             made = self._module.constants.get(made.id, made)
         maker = self._module.names.of(made.func) if isinstance(made, ast.Call) else None
         if isinstance(made, ast.Call) and maker and _LOSS_OBJECT.match(maker):
-            whole = not any(k.arg == "reduction" for k in made.keywords)
-            return replace(result, reduced=Reduced.ALL if whole else Reduced.SOME)
-        return replace(result, opaque=True)
+            return replace(result, reduced=_reduction(made), expression=node)
+        return replace(result, opaque=True, expression=node)
+
+
+def _reduction(call: ast.Call) -> Reduced:
+    """Return what a loss of a library reduces over: all, if its `reduction` does not say else."""
+    given = next((k.value for k in call.keywords if k.arg == "reduction"), None)
+    whole = given is None or (isinstance(given, ast.Constant) and given.value in {"sum", "mean"})
+    return Reduced.ALL if whole else Reduced.SOME
 
 
 def _owner(scope: Scope | None) -> ast.ClassDef | None:

@@ -9,6 +9,7 @@ import lossmith.lint.rules  # noqa: F401 # pyright: ignore[reportUnusedImport] -
 from lossmith.lint.finding import Finding, Span
 from lossmith.lint.losses import losses
 from lossmith.lint.module import Module
+from lossmith.lint.naming import may_hold_loss
 from lossmith.lint.rule import RULES, Rule
 
 
@@ -26,8 +27,11 @@ def lint_source(
         rules: The codes of the rules to ask; by default those that are on by default.
 
     Raises:
-        SyntaxError: From `ast.parse`, as `ValueError` and `RecursionError` are.
+        SyntaxError: From `ast.parse`, as `ValueError` and `RecursionError` are. A text without a
+            word for a loss is not parsed.
     """
+    if not may_hold_loss(text):
+        return []
     module = Module(text, path)
     asked = [r(module) for r in RULES.values() if (r.default if rules is None else r.code in rules)]
     found: dict[tuple[Span, str], Finding] = {}

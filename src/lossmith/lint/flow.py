@@ -173,7 +173,7 @@ class Flow:
             case ast.Attribute(value=inner, attr=attribute):
                 return self._attribute(node, inner, attribute, env)
             case ast.Subscript(value=inner, slice=index):
-                return self._subscript(inner, index, env)
+                return self._subscript(node, inner, index, env)
             case ast.Call():
                 return self._call(node, env)
             case ast.BinOp() | ast.UnaryOp() | ast.Compare():
@@ -218,8 +218,10 @@ class Flow:
             return named(attribute, UNKNOWN)
         return held
 
-    def _subscript(self, inner: ast.expr, index: ast.expr, env: Environment) -> Value:
-        held = self.value(inner, env)
+    def _subscript(
+        self, node: ast.expr, inner: ast.expr, index: ast.expr, env: Environment
+    ) -> Value:
+        held = replace(self.value(inner, env), expression=node)
         self.value(index, env)
         if isinstance(index, ast.Constant) and isinstance(index.value, str):
             return named(index.value, replace(held, made_by=None))

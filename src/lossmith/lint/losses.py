@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from lossmith.lint.binding import bind, parameters
 from lossmith.lint.flow import Flow
 from lossmith.lint.module import Function, Module, Scope, loss_argument
+from lossmith.lint.naming import NEVER_LOSS, may_hold_loss, pair, says_loss, says_metric
 from lossmith.lint.operations import Operation
 from lossmith.lint.values import UNKNOWN, Value
 
-_SURE = (("y_true", "y_pred"),)
-# Pairs that other functions have too: these need a name that says loss.
-_LIKELY = (
-    ("y", "y_pred"),
-    ("y", "y_hat"),
-    ("y", "yhat"),
-    ("target", "output"),
-    ("targets", "outputs"),
-    ("target", "pred"),
-    ("target", "prediction"),
-    ("targets", "predictions"),
-    ("labels", "logits"),
-    ("label", "logits"),
-    ("label", "pred"),
-    ("labels", "preds"),
-    ("labels", "predictions"),
-    ("real", "pred"),
-    ("true", "pred"),
-    ("real", "predicted"),
-    ("actual", "predicted"),
-    ("ground_truth", "prediction"),
-    ("gt", "pred"),
-    ("y_true", "y_hat"),
-    ("y_true", "logits"),
-    ("y_t", "y_p"),
-    ("ytrue", "ypred"),
-    ("yTrue", "yPred"),
-    ("y_actual", "y_predicted"),
-)
-_MAY_HOLD_LOSS = re.compile(r"[lL](?:oss|OSS)|y_?[tT]rue|y_?[pP]red|y_hat|\blogits\b|\.compile\(")
-_LOSS_NAME = re.compile(
-    r"loss|entropy|error|huber|hinge|focal|divergence|^(rm|m|)[sa]l?e$|nll|likelihood|objective|cost",
-    re.IGNORECASE,
-)
-_METRIC_NAME = re.compile(
-    r"acc(uracy)?(_|$)|metric|score|precision|recall|(^|_)f1|f_?beta|iou|jaccard|coef|specificity"
-    r"|sensitivity|auc|r2|r_square|psnr|ssim|_np$|correlation|confusion",
-    re.IGNORECASE,
-)
-_NEVER_LOSS = frozenset(
-    [
-        "update_state",
-        "train_step",
-        "test_step",
-        "fit",
-        "evaluate",
-        "score",
-        "compute_loss",
-        "compute_metrics",
-        "plot",
-        "compute_loss_and_updates",
-        "stateless_compute_loss",
-        "symbolic_call",
-        "compute_output_spec",
-    ]
-)
+_WRAPPERS = frozenset({"tensorflow.function", "jax.jit", "tensorflow.recompute_grad"})
 _LOSS_BASES = ("keras.losses.Loss", "keras.losses.LossFunctionWrapper", "lossmith.Loss")
 _METRIC_BASES = ("keras.metrics.Metric", "keras.metrics.Mean", "keras.metrics.MeanMetricWrapper")
 _TENSOR_LIBRARIES = frozenset({"keras", "tensorflow", "tf_keras", "jax", "torch", "lossmith", "."})
@@ -155,6 +100,33 @@ class Loss:
         found = self.value(node).made_by
         return found if found and (not names or found.name in names) else None
 
+    def sources(self, node: ast.AST | None, *, up_to: Container[str] = ()) -> Iterator[ast.expr]:
+        """Yield an expression and all it is computed from, through names and helpers, each once.
+
+        Args:
+            node: The expression.
+            up_to: The names of operations that are not looked behind, such as `"where"`.
+        """
+        seen: set[ast.AST] = set()
+        waiting = [node] if isinstance(node, ast.expr) else []
+        while waiting:
+            current = waiting.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            yield current
+            if (made := self.operation(current)) and made.name in up_to:
+                continue
+            read_from = self.value(current).expression
+            below = [read_from] if read_from is not None else []
+            inside = [x for x in ast.iter_child_nodes(current) if isinstance(x, ast.expr)]
+            waiting += [*below, *inside]
+
+    @property
+    def for_keras(self) -> bool:
+        """Whether its module has to do with Keras, so that Keras reduces what it returns."""
+        return bool(self.module.names.modules & {"keras", "tensorflow", "tf_keras", "lossmith"})
+
     def canonical(self, node: ast.expr) -> str | None:
         """Return the canonical name of an expression, such as `"keras.ops.mean"`."""
         return self.module.names.of(node)
@@ -162,10 +134,10 @@ class Loss:
 
 def losses(module: Module) -> Iterator[Loss]:
     """Yield the losses of a module, in the order of its functions."""
-    if not _MAY_HOLD_LOSS.search(module.text):
+    if not may_hold_loss(module.text):
         return
     compiled = compiled_functions(module)
-    for scope in module.scopes:
+    for scope in [*module.scopes, *_lambdas(module, compiled)]:
         found = _loss(module, scope, compiled)
         if found:
             yield found
@@ -213,35 +185,53 @@ def _functions(module: Module, argument: ast.expr) -> Iterator[ast.AST]:
 
 
 def _made(module: Module, node: ast.expr) -> Iterator[ast.AST]:
-    """Yield the functions that a factory of this file returns."""
+    """Yield a lambda, the function in `tf.function(f)`, or what a factory of this file returns."""
     match node:
+        case ast.Lambda():
+            yield node
+        case ast.Call(func=wrapper, args=[inner]) if module.names.of(wrapper) in _WRAPPERS:
+            yield from _functions(module, inner)
         case ast.Call(func=ast.Name(id=name)) if name in module.functions:
             factory = module.functions[name].node
-            inner = module.inner.get(factory, {})
+            inner_functions = module.inner.get(factory, {})
             for statement in _without_inner(factory.body):
                 match statement:
-                    case ast.Return(value=ast.Name(id=own)) if own in inner:
-                        yield inner[own].node
+                    case ast.Return(value=ast.Name(id=own)) if own in inner_functions:
+                        yield inner_functions[own].node
+                    case ast.Return(value=ast.Lambda() as made):
+                        yield made
                     case _:
                         pass
         case _:
             pass
 
 
+def _lambdas(module: Module, compiled: set[ast.AST]) -> Iterator[Scope]:
+    """Yield the lambdas that are compiled or have a name, each as the function that it is."""
+    named = {node: name for name, node in module.constants.items() if isinstance(node, ast.Lambda)}
+    given = [node for node in compiled if isinstance(node, ast.Lambda)]
+    for node in sorted({*named, *given}, key=lambda node: (node.lineno, node.col_offset)):
+        body = ast.copy_location(ast.Return(node.body), node.body)
+        function = ast.FunctionDef(named.get(node, "<lambda>"), node.args, [body], [])
+        if node in compiled:
+            compiled.add(function)
+        yield Scope(ast.copy_location(function, node))
+
+
 def _loss(module: Module, scope: Scope, compiled: set[ast.AST]) -> Loss | None:
     node = scope.node
     names = [name for name in parameters(node) if name not in {"self", "cls"}]
-    if len(names) < 2 or node.name in _NEVER_LOSS:  # noqa: PLR2004
+    if len(names) < 2 or node.name in NEVER_LOSS:  # noqa: PLR2004
         return None
     if not _returns(node):
         return None
     if scope.owner:
         return _method(module, scope, names)
     if node in compiled:
-        target, prediction = _pair(names, _SURE + _LIKELY) or (names[0], names[1])
+        target, prediction = pair(names) or (names[0], names[1])
         return Loss(module, scope, target, prediction, "compiled")
     if _is_decorated(module, node):
-        target, prediction = _pair(names, _SURE + _LIKELY) or (names[0], names[1])
+        target, prediction = pair(names) or (names[0], names[1])
         return Loss(module, scope, target, prediction, "decorated")
     return _by_parameters(module, scope, names)
 
@@ -252,7 +242,7 @@ def _method(module: Module, scope: Scope, names: list[str]) -> Loss | None:
         return None
     if module.is_a(owner, *_LOSS_BASES):
         if name in {"call", "__call__"}:
-            target, prediction = _pair(names, _SURE + _LIKELY) or (names[0], names[1])
+            target, prediction = pair(names) or (names[0], names[1])
             return Loss(module, scope, target, prediction, "subclass")
         return None
     return _by_parameters(module, scope, names) if "loss" in name.lower() else None
@@ -263,14 +253,11 @@ def _by_parameters(module: Module, scope: Scope, names: list[str]) -> Loss | Non
     name = scope.name
     if not module.names.modules & _TENSOR_LIBRARIES:
         return None
-    if _METRIC_NAME.search(name) and not re.search("loss", name, re.IGNORECASE):
+    if says_metric(name):
         return None
-    pair = _pair(names, _SURE) or (_pair(names, _LIKELY) if _LOSS_NAME.search(name) else None)
-    return Loss(module, scope, *pair, "parameters") if pair else None
-
-
-def _pair(names: list[str], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
-    return next((pair for pair in pairs if pair[0] in names and pair[1] in names), None)
+    sure = {"y_true", "y_pred"} <= {*names}
+    found = pair(names) if sure or says_loss(name) else None
+    return Loss(module, scope, *found, "parameters") if found else None
 
 
 def _is_decorated(module: Module, node: Function) -> bool:

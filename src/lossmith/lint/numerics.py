@@ -17,11 +17,13 @@ GUARD = "1e-7"
 """What fixes guard with: above 0 in float16, and `1 - 1e-7` is below 1 in float32."""
 
 # These are 0 where what they are made of is 0, as far as rounding goes.
-_ZERO_WITH_X = frozenset(
-    "abs cast convert_to_tensor cumsum expand_dims flatten float gather identity max mean min norm"
-    " power prod repeat reshape sort sqrt square squeeze squared_difference stop_gradient sum take"
-    " tile transpose broadcast_to boolean_mask flip".split()
-)
+_WITH_X = """
+abs boolean_mask broadcast_to cast convert_to_tensor cumsum divide expand_dims flatten flip float
+gather identity max mean min norm power prod repeat reshape sort sqrt square squeeze
+squared_difference stop_gradient sum take tile transpose
+"""
+_ZERO_WITH_X = frozenset(_WITH_X.split())
+_ZERO_WITH = {"add": all, "maximum": all, "multiply": any, "minimum": any}
 _SHOWN = 40
 
 # Where it is not `library.name`.
@@ -105,31 +107,27 @@ def _may_be_zero(loss: Loss, node: ast.expr | None, known: dict[ast.AST, bool]) 
 
 
 def _zero(loss: Loss, value: Value, known: dict[ast.AST, bool]) -> bool:
-    if value.constant is not None:
+    if value.constant is not None or not value.from_data:
         return value.constant == 0
     if value.positive or value.low > 0 or value.high < 0 or value.masked or value.opaque:
         return False
     made = value.made_by
-    if made is None or not value.from_data:
-        return value.from_data
+    return made is None or _made_zero(loss, made, known)
+
+
+def _made_zero(loss: Loss, made: Operation, known: dict[ast.AST, bool]) -> bool:
     zero = [_may_be_zero(loss, node, known) for node in made.operands]
     match made.name:
-        case "add" | "maximum":
-            return all(zero)
-        case "multiply" | "minimum":
-            return any(zero)
+        case "std" | "var":
+            return True
         case "subtract":
             return not _is_below(loss, made)
         case "clip":
             return _may_be_zero(loss, made.get("low") or made.get("x"), known)
-        case "divide":
-            return _may_be_zero(loss, made.get("x1"), known)
-        case "std" | "var":
-            return True
-        case name if name in _ZERO_WITH_X:
-            return zero[:1] == [True]
-        case _:
-            return False
+        case name if name in _ZERO_WITH:
+            return _ZERO_WITH[name](zero)
+        case name:
+            return name in _ZERO_WITH_X and zero[:1] == [True]
 
 
 def _is_below(loss: Loss, difference: Operation) -> bool:

@@ -24,11 +24,10 @@ def apply(operation: Operation, operands: list[Value]) -> Value:
     elif name in _RANGES:
         low, high = _RANGES[name]
         value = replace(value, low=low, high=high)
-    return replace(value, made_by=operation)
+    return replace(value, made_by=operation, expression=operation.node)
 
 
 _RANGES = {
-    "abs": (0.0, math.inf),
     "squared_difference": (0.0, math.inf),
     "softmax": (0.0, 1.0),
     "sigmoid": (0.0, 1.0),
@@ -112,8 +111,10 @@ def _where(operation: Operation, operands: list[Value], value: Value) -> Value:
     given = dict(zip(operation.arguments, operands, strict=False))
     condition = given.get("condition", UNKNOWN)
     branches = [given[key] for key in ("x1", "x2") if key in given]
+    if condition.indicator and {x.constant for x in branches} == {0, 1}:
+        return replace(value, indicator=True, mask=condition.mask, low=0.0, high=1.0)
     joined = join(branches)
-    zero = any(x.constant == 0 for x in branches)
+    zero = any(x.low == x.high == 0 for x in branches)
     data = combine([condition, *branches])
     return replace(
         joined,
@@ -245,6 +246,7 @@ _TRANSFER: dict[str, Transfer] = {
     "power": _two(arithmetic.power),
     "negative": _one(arithmetic.negative),
     "square": _one(arithmetic.square),
+    "abs": _one(arithmetic.square),
     "exp": _one(arithmetic.exp),
     "log": _one(arithmetic.log),
     "maximum": _all(arithmetic.maximum),

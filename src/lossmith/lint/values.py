@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from dataclasses import dataclass
 from enum import IntEnum
@@ -40,6 +41,7 @@ class Value:
         constant: The number that it is, if it is a number known by reading.
         opaque: Whether it went through a function that is not understood.
         made_by: The operation that computed it, found through names and helper functions.
+        expression: The operation, subscript or foreign call that it was read from.
     """
 
     target: bool = False
@@ -55,6 +57,7 @@ class Value:
     constant: float | None = None
     opaque: bool = False
     made_by: Operation | None = None
+    expression: ast.expr | None = None
 
     @property
     def origin(self) -> str:
@@ -96,6 +99,7 @@ def join(values: list[Value]) -> Value:
     if all(value == first for value in values[1:]):
         return first
     same = all(value.made_by is first.made_by for value in values)
+    read = all(value.expression is first.expression for value in values)
     return Value(
         target=any(v.target for v in values),
         prediction=any(v.prediction for v in values),
@@ -110,6 +114,7 @@ def join(values: list[Value]) -> Value:
         constant=first.constant if all(v.constant == first.constant for v in values) else None,
         opaque=any(v.opaque for v in values),
         made_by=first.made_by if same else None,
+        expression=first.expression if same and read else None,
     )
 
 

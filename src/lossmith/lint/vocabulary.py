@@ -83,6 +83,7 @@ _OTHER_NAMES = {
     "count_nonzero": "count",
     "size": "numel",
     "nonzero": "argwhere",
+    "boolean_mask": "masked_select",
 }
 OPERATIONS: dict[str, str] = {name: name for name in SIGNATURES} | {
     other: name for name, others in _OTHER_NAMES.items() for other in others.split()
@@ -221,6 +222,7 @@ METHODS = frozenset(
         "numel",
         "size",
         "view",
+        "masked_select",
     ]
 )
 BINARY: dict[type[ast.operator], str] = {

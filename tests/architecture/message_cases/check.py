@@ -1,9 +1,18 @@
 """The places that raise in checks."""
 
+from pathlib import Path
+from unittest import mock
+
 import keras
 
 import lossmith as lm
 from lossmith.checks.unit import Case, check
+from lossmith.cli import check as command
+from lossmith.cli.check_process import Ended
+from lossmith.cli.check_reading import Reading
+from lossmith.cli.check_session import Bar, Listener, Session
+from lossmith.lint import files
+from lossmith.lint.source import Unreadable
 
 
 def squared(y_true, y_pred):
@@ -23,6 +32,36 @@ def bare(probe):
     """It has no evidence."""
 
 
+def listener():
+    """What hears the process that runs losses.py."""
+    file, nothing = Path("losses.py"), Reading([], {})
+    session = Session(file, "", nothing, {}, Path(), Bar())
+    return Listener(session, "torch")
+
+
+def no_loss():
+    with mock.patch.object(Session, "run"):
+        command.check.main(["scripts/griffe_parts.py"], standalone_mode=False)
+
+
+def no_python():
+    with mock.patch.object(files, "read", side_effect=Unreadable("it holds NUL bytes")):
+        Reading.of(Path("losses.py"))
+
+
+def no_backend():
+    with mock.patch.object(command, "find_spec", return_value=None):
+        command.check.main(
+            ["scripts/griffe_parts.py", "--backend", "pytorch"], standalone_mode=False
+        )
+
+
+def ended_on_import():
+    """Import a file that ends Python."""
+    worker = mock.Mock(printed="so long", stopped_at=lambda _: "losses.py:3: os._exit(1)")
+    listener().ended(Ended("ended the process with exit code 1", ""), worker)
+
+
 CASES = {
     "check/not-a-loss": lambda: lm.check(3.5),
     "check/unknown-name": lambda: lm.check("means_squared"),
@@ -38,6 +77,13 @@ CASES = {
     "check/promise-without-a-reason": lambda: lm.check(squared, promises={"jit": False}),
     "check/promise-value": lambda: lm.check(squared, promises={"normalises": "token"}),
     "check/unreadable-mask": lambda: lm.check(squared, promises={"mask": "y_true > 0"}),
+    "check/no-loss": no_loss,
+    "check/no-backend": no_backend,
+    "check/not-imported": lambda: listener().hear(
+        {"event": "unable", "error": "losses.py:1: ModuleNotFoundError: No module named 'tools'"}
+    ),
+    "check/not-python": no_python,
+    "check/ended-on-import": ended_on_import,
     "check/no-evidence": lambda: check(
         "bare", "shapes", accepts=Case(squared), rejects=(), mend="add a case"
     )(bare),

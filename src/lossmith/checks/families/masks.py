@@ -14,6 +14,7 @@ from lossmith.checks.unit import Case, check
 
 _STEPS = "b t, b t"
 _FILLS = (0.0, 0.5, 1e4, -1e4)
+_EVERY = 4  # of 20 positions that count, 5 are taken out in turn
 _KERAS = (
     "Keras multiplies each error by its mask or weight, and 0 times NaN is NaN: replace the "
     "inputs before the error, as lm.Loss does"
@@ -44,6 +45,27 @@ def _one_where(y_true, y_pred):
     mask = _counted(y_true)
     root = ops.where(mask, ops.sqrt(ops.square(y_true - y_pred) + 1e-6), 0.0)
     return ops.sum(root) / ops.maximum(ops.sum(ops.cast(mask, root.dtype)), 1.0)
+
+
+def _mask_on_a_mean(y_true, y_pred):
+    mask = ops.cast(_counted(y_true), y_pred.dtype)
+    error = ops.mean(ops.square(y_true - y_pred), axis=-1)
+    return ops.mean(mask * error[:, None], axis=-1)
+
+
+def _count_alone(y_true, y_pred):
+    count = ops.sum(ops.cast(_counted(y_true), y_pred.dtype), axis=-1)
+    return ops.sum(ops.square(y_true - y_pred), axis=-1) / ops.maximum(count, 1.0)
+
+
+def _all_the_same(y_true, y_pred):
+    return ops.sum(ops.square(y_pred), axis=-1) * 0.0 + ops.mean(y_true, axis=-1) * 0.0
+
+
+def _over_the_count(y_true, y_pred):
+    mask = _counted(y_true)
+    error = ops.where(mask, ops.square(y_true - ops.where(mask, y_pred, 0.0)), 0.0)
+    return ops.sum(error, axis=-1) / ops.sum(ops.cast(mask, error.dtype), axis=-1)
 
 
 @check(
@@ -120,3 +142,106 @@ def _poisoned(batch: Batch, *, targets: bool) -> list[tuple[Batch, str]]:
     if free and targets and not batch.spec.y_true.integer:
         found += [(batch.refilled(y_true=x), f"{x} as target where it does not count") for x in bad]
     return found
+
+
+@check(
+    "masked-values",
+    "masks",
+    accepts=Case(_token_mean, _STEPS, promises={"mask": "y_true != -1"}),
+    rejects=(
+        Case(_mask_on_a_mean, _STEPS, promises={"mask": "y_true != -1"}),
+        Case(_count_alone, _STEPS, promises={"mask": "y_true != -1"}),
+        Case(_all_the_same, _STEPS, promises={"mask": "y_true != -1"}),
+    ),
+    mend="put the mask on the errors themselves, before any of them are added",
+    rules=("LSM206", "LSM208"),
+    needs=("mask",),
+)
+def masked_values(probe: Probe) -> None:
+    """What stands at positions that do not count does not matter, and that they do not count does.
+
+    Other finite numbers there leave value and gradient as they are. Then single positions that
+    count are taken out: at least one of them has to change the value.
+    """
+    batch = probe.batch(masked=True)
+    other = probe.batch(draw=1)
+    value, gradient = probe.value(batch), probe.gradient(batch)
+    refills = [(batch.refilled(y_pred=other.y_pred), "other predictions where they do not count")]
+    if batch.by_keras:
+        both = batch.refilled(y_pred=other.y_pred, y_true=other.y_true)
+        refills.append((both, "other predictions and targets where they do not count"))
+    for refilled, what in refills:
+        probe.close(probe.value(refilled), value, what=what, batch=refilled, rtol=compare.SAME)
+        probe.close(
+            probe.gradient(refilled),
+            gradient,
+            what=f"the gradient with {what}",
+            batch=refilled,
+            rtol=compare.GRADIENT,
+        )
+    without = [probe.value(fewer) for fewer in _one_fewer(batch)]
+    probe.holds(
+        fact=not all(compare.agree(x, value, compare.SAME) for x in without),
+        what=f"each of {len(without)} positions that count taken out",
+        got=f"the same value, {value:.7g}, each time",
+        expected="another value for at least one of them",
+        batch=batch,
+    )
+
+
+@check(
+    "nothing-counted",
+    "masks",
+    accepts=Case(_token_mean, _STEPS, promises={"mask": "y_true != -1"}),
+    rejects=Case(_over_the_count, _STEPS, promises={"mask": "y_true != -1"}),
+    mend="divide by maximum(count, 1)",
+    rules=("LSM204", "LSM205", "LSM207"),
+    needs=("mask",),
+)
+def nothing_counted(probe: Probe) -> None:
+    """Where nothing counts, in one sample or in all, the loss is finite and its gradient 0.
+
+    A sample can be all padding, and a batch can be without labels: 0 / 0 is NaN, and after one
+    step all weights of the model are. A loss that promises `empty="raise"` has to refuse a
+    batch without anything that counts.
+    """
+    batch = probe.batch(masked=True)
+    mask = batch.mask_or_ones().copy()
+    nothing = batch.masked(np.zeros_like(mask))
+    if probe.promises.empty == "raise":
+        probe.holds(
+            fact=probe.raises(nothing),
+            what="a batch in which nothing counts",
+            got="a value",
+            expected="an error, as promised",
+            batch=nothing,
+        )
+    else:
+        _ends_in_zero(probe, nothing, slice(None), "a batch in which nothing counts")
+    mask[-1] = False
+    if mask.any():
+        _ends_in_zero(probe, batch.masked(mask), slice(-1, None), "a sample that is all masked")
+
+
+def _ends_in_zero(probe: Probe, batch: Batch, samples: slice, what: str) -> None:
+    """Hold the value to be finite, the gradient too, and 0 for the samples."""
+    probe.finite(probe.value(batch), what=f"the loss of {what}", batch=batch)
+    gradient = probe.gradient(batch)
+    probe.finite(gradient, what=f"the gradient, with {what}", batch=batch)
+    probe.close(
+        gradient[samples],
+        np.zeros_like(gradient[samples]),
+        what=f"the gradient of {what}",
+        batch=batch,
+        rtol=0.0,
+    )
+
+
+def _one_fewer(batch: Batch) -> list[Batch]:
+    """Return the batch without one position that counts, for a few of these."""
+    fewer: list[Batch] = []
+    for place in np.argwhere(batch.mask_or_ones())[::-_EVERY]:
+        mask = batch.mask_or_ones().copy()
+        mask[tuple(place)] = False
+        fewer.append(batch.masked(mask))
+    return fewer

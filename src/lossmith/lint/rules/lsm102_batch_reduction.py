@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 from lossmith.lint.finding import Finding, Fix
 from lossmith.lint.losses import Loss
+from lossmith.lint.masking import counts_in
 from lossmith.lint.operations import Operation
 from lossmith.lint.rule import Flagged, Rule
 from lossmith.lint.values import Reduced
 from lossmith.lint.vocabulary import REDUCTIONS
+
+_CONSEQUENCE = "over the batch: sample weights and masks can no longer tell samples apart"
 
 
 class BatchReduction(Rule):
@@ -33,7 +36,7 @@ class BatchReduction(Rule):
 
     code = "LSM102"
     name = "batch-reduction"
-    confirmed_by = ("weights-multiply", "zero-weight-is-absence")
+    confirmed_by = ("weight-equivalence", "split-consistency")
     fix = "unsafe"
     flags = (
         Flagged(
@@ -79,6 +82,19 @@ class BatchReduction(Rule):
             7,
             19,
         ),
+        Flagged(
+            """
+            import keras
+
+            squared = keras.losses.MeanSquaredError()
+
+            def loss(y_true, y_pred):
+                return squared(y_true, y_pred)
+            """,
+            "`squared` over the batch: sample weights and masks can no longer tell samples apart",
+            6,
+            11,
+        ),
     )
     passes = (
         """
@@ -86,6 +102,13 @@ class BatchReduction(Rule):
 
         def loss(y_true, y_pred):
             return ops.mean(ops.square(y_true - y_pred), axis=-1)
+        """,
+        """
+        from keras import ops
+
+        def mean_of_tokens(y_true, y_pred):
+            mask = ops.cast(ops.not_equal(y_true, 0), y_pred.dtype)
+            return ops.sum(mask * ops.abs(y_true - y_pred)) / ops.maximum(ops.sum(mask), 1)
         """,
         """
         from keras import ops
@@ -106,14 +129,15 @@ class BatchReduction(Rule):
         """Look for the first reduction over the batch in a loss that returns no samples."""
         if loss.returned.reduced < Reduced.BATCH or not loss.returned.from_data:
             return
-        reductions = [op for op in loss.operations if _is_over_batch(op, loss)]
-        if reductions:
-            operation = reductions[0]
-            message = (
-                f"{operation.name} over the batch: sample weights and masks can no longer tell"
-                " samples apart"
-            )
+        if not loss.for_keras or _is_mean_of_tokens(loss):
+            return
+        operation = next((op for op in loss.operations if _is_over_batch(op, loss)), None)
+        call = next((node for node in loss.nodes if _is_whole(node, loss)), None)
+        if operation:
+            message = f"{operation.name} {_CONSEQUENCE}"
             yield self.at(operation.node, message, self._fix(operation, loss))
+        elif isinstance(call, ast.Call):
+            yield self.at(call, f"`{ast.unparse(call.func)}` {_CONSEQUENCE}")
 
     def _fix(self, operation: Operation, loss: Loss) -> Fix | None:
         returned = any(node is operation.node for node in loss.returns)
@@ -125,6 +149,19 @@ class BatchReduction(Rule):
         argument = self.module.source(call.args[0])
         edit = self.module.replace(call.args[0], f"{argument}, axis=-1")
         return self.mend("keep the samples apart", edit)
+
+
+def _is_mean_of_tokens(loss: Loss) -> bool:
+    """Whether a sum is divided by the count of a mask: a mean that no single sample has."""
+    divisions = [op for op in loss.operations if op.name in {"divide", "divide_no_nan"}]
+    return any(counts_in(op.get("x2"), loss) for op in divisions)
+
+
+def _is_whole(node: ast.AST, loss: Loss) -> bool:
+    """Whether it calls a loss of a library that returns one number."""
+    value = loss.value(node)
+    whole = value.from_data and value.reduced is Reduced.ALL and value.expression is node
+    return isinstance(node, ast.Call) and whole and loss.operation(node) is None
 
 
 def _is_over_batch(operation: Operation, loss: Loss) -> bool:

@@ -7,14 +7,10 @@ from collections.abc import Iterator
 
 from lossmith.lint.finding import Finding, Fix
 from lossmith.lint.losses import Loss
+from lossmith.lint.masking import own_arguments, select
 from lossmith.lint.operations import Operation
 from lossmith.lint.rule import Flagged, Rule
 from lossmith.lint.vocabulary import BOOLEAN
-
-# Finite, with a finite slope, wherever their operands are.
-_TAME = frozenset(
-    {"add", "subtract", "multiply", "square", "abs", "negative", "squared_difference"}
-)
 
 
 class MaskByMultiplication(Rule):
@@ -40,7 +36,7 @@ class MaskByMultiplication(Rule):
 
     code = "LSM201"
     name = "mask-by-multiplication"
-    confirmed_by = ("masked-values-do-not-matter",)
+    confirmed_by = ("masked-nan",)
     fix = "safe"
     flags = (
         Flagged(
@@ -135,7 +131,7 @@ class MaskByMultiplication(Rule):
                     break
 
     def _fix(self, operation: Operation, mask: ast.expr, error: ast.expr, loss: Loss) -> Fix | None:
-        names = _own_arguments(error, loss)
+        names = own_arguments(error, loss)
         made = loss.value(mask).made_by
         one_line = "\n" not in self.module.source(operation.node)
         if not names or made is None or not one_line:
@@ -144,12 +140,9 @@ class MaskByMultiplication(Rule):
         # A boolean is a condition as it is; TensorFlow compares none with 0.
         written = self.module.operand(mask)
         condition = written if made.name in BOOLEAN else f"{written} > 0"
-        text, start = self.module.source(error), self.module.span(error).column
-        for name in sorted(names, key=lambda name: -name.col_offset):
-            at = self.module.span(name)
-            kept = f"{where}({condition}, {name.id}, 0)"
-            text = text[: at.column - start] + kept + text[at.end_column - start :]
-        edit = self.module.replace(operation.node, f"{where}({condition}, {text}, 0)")
+        pattern = f"{where}({condition}, {{}}, 0)"
+        text = pattern.format(select(error, names, pattern, loss))
+        edit = self.module.replace(operation.node, text)
         return self.mend("select with `where`, inside and outside", imports, edit)
 
 
@@ -160,16 +153,3 @@ def _factors(operation: Operation) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield left, right
         case _:
             return
-
-
-def _own_arguments(error: ast.expr, loss: Loss) -> list[ast.Name] | None:
-    """Return where the target and prediction stand, if all around them is tame."""
-    if isinstance(error, ast.Name):
-        # As it was given: whatever is assigned in the loss was made by an operation.
-        own = error.id in {loss.target, loss.prediction} and loss.value(error).made_by is None
-        return [error] if own else None
-    operation = loss.operation(error)
-    if operation is None or operation.name not in _TAME:
-        return [] if loss.value(error).constant is not None else None
-    found = [_own_arguments(operand, loss) for operand in operation.operands]
-    return None if None in found else [name for names in found if names for name in names]

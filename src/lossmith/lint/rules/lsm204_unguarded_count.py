@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lossmith.lint.finding import Finding, Fix
 from lossmith.lint.losses import Loss
+from lossmith.lint.masking import count
 from lossmith.lint.operations import Operation
 from lossmith.lint.rule import Flagged, Rule
 
@@ -31,7 +32,7 @@ class UnguardedCount(Rule):
 
     code = "LSM204"
     name = "unguarded-count"
-    confirmed_by = ("all-masked-is-zero",)
+    confirmed_by = ("nothing-counted",)
     fix = "safe"
     flags = (
         Flagged(
@@ -150,21 +151,17 @@ class UnguardedCount(Rule):
         for operation in loss.operations:
             if operation.name != "divide" or "x2" not in operation.arguments:
                 continue
-            divisor = operation.arguments["x2"]
-            count = loss.source_of(divisor, "sum", "count_nonzero")
-            while count is None and (cast := loss.source_of(divisor, "cast")):
-                divisor = cast.arguments["x"]
-                count = loss.source_of(divisor, "sum", "count_nonzero")
-            if count and loss.value(count.get("x")).mask:
-                what = ast.unparse(count.arguments["x"])
+            found = count(operation.arguments["x2"], loss)
+            if found:
+                what = ast.unparse(found.arguments["x"])
                 message = f"division by the count of `{what}`: 0 / 0 is NaN where nothing counts"
-                yield self.at(operation.arguments["x2"], message, self._fix(operation, count, loss))
+                yield self.at(operation.arguments["x2"], message, self._fix(operation, found, loss))
 
-    def _fix(self, division: Operation, count: Operation, loss: Loss) -> Fix | None:
-        value = loss.value(count.get("x"))
-        if count.library in {"method", "numpy", "torch"} or not value.indicator:
+    def _fix(self, division: Operation, counted: Operation, loss: Loss) -> Fix | None:
+        value = loss.value(counted.get("x"))
+        if counted.library in {"method", "numpy", "torch"} or not value.indicator:
             return None
-        maximum, imports = self.module.spell("maximum", like=count)
+        maximum, imports = self.module.spell("maximum", like=counted)
         divisor = division.arguments["x2"]
         guarded = f"{maximum}({self.module.source(divisor)}, 1)"
         return self.mend("count at least 1", imports, self.module.replace(divisor, guarded))

@@ -43,7 +43,7 @@ class LogOfActivation(Rule):
             def loss(y_true, y_pred):
                 return -ops.sum(y_true * ops.log(ops.softmax(y_pred, axis=-1)), axis=-1)  # nats
             """,
-            "log after softmax: a probability that underflows to 0 gives -inf and a gradient of NaN",
+            "log after softmax: a probability that underflows to 0 gives -inf, and NaN gradients",
             4,
             29,
             """
@@ -60,7 +60,7 @@ class LogOfActivation(Rule):
             def loss(y_true, y_pred):
                 return -tf.reduce_mean((1 - y_true) * tf.math.log(1 - tf.sigmoid(y_pred)), axis=-1)
             """,
-            "log after sigmoid: a probability that underflows to 0 gives -inf and a gradient of NaN",
+            "log after sigmoid: a probability that underflows to 0 gives -inf, and NaN gradients",
             4,
             42,
             """
@@ -77,7 +77,7 @@ class LogOfActivation(Rule):
             def loss(y_true, y_pred):
                 return -(y_true * torch.log(torch.softmax(y_pred, dim=-1))).sum(dim=-1)
             """,
-            "log after softmax: a probability that underflows to 0 gives -inf and a gradient of NaN",
+            "log after softmax: a probability that underflows to 0 gives -inf, and NaN gradients",
             4,
             22,
             """
@@ -96,7 +96,7 @@ class LogOfActivation(Rule):
                 chance = jax.nn.sigmoid(y_pred)
                 return -jnp.mean(y_true * jnp.log(chance), axis=-1)
             """,
-            "log after sigmoid: a probability that underflows to 0 gives -inf and a gradient of NaN",
+            "log after sigmoid: a probability that underflows to 0 gives -inf, and NaN gradients",
             6,
             30,
         ),
@@ -129,8 +129,8 @@ class LogOfActivation(Rule):
             made = activation(loss, operation.get("x")) if operation.name == "log" else None
             if made and loss.value(operation.get("x")).from_data:
                 message = (
-                    f"log after {made.name}: a probability that underflows to 0 gives -inf and a"
-                    " gradient of NaN"
+                    f"log after {made.name}: a probability that underflows to 0 gives -inf, and"
+                    " NaN gradients"
                 )
                 yield self.at(operation.node, message, self._fix(operation, loss))
 

@@ -121,11 +121,7 @@ class UnguardedLog(Rule):
             if x is None or operation.name not in {"log", "log2", "log10"}:
                 continue
             # LSM301 has the logs of activations.
-            if (
-                loss.value(x).prediction
-                and may_be_zero(loss, x)
-                and not activation(loss, x)
-            ):
+            if loss.value(x).prediction and may_be_zero(loss, x) and not activation(loss, x):
                 message = (
                     f"log of `{shown(x)}` with no guard: 0 gives -inf, and NaN once it is"
                     " multiplied by 0"

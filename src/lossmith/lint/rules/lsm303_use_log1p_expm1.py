@@ -76,7 +76,7 @@ class UseLog1pExpm1(Rule):
             def loss(y_true, y_pred):
                 return jnp.mean(jnp.log(1 + jnp.exp(-y_true * y_pred)), axis=-1)
             """,
-            "`log(1 + exp(x))` overflows, and loses what is small next to 1: `softplus` does not",
+            "`log(1 + exp(x))` overflows and loses a small x: `softplus` does not",
             5,
             20,
             """
@@ -144,9 +144,7 @@ class UseLog1pExpm1(Rule):
     def _log_of_sum(self, log: Operation, x: ast.expr, loss: Loss) -> Finding:
         exp = loss.operation(x, "exp")
         if exp and "x" in exp.arguments:
-            message = (
-                "`log(1 + exp(x))` overflows, and loses what is small next to 1: `softplus` does not"
-            )
+            message = "`log(1 + exp(x))` overflows and loses a small x: `softplus` does not"
             return self.at(log.node, message, self._fix("softplus", log, exp.arguments["x"]))
         message = "`log(1 + x)` loses an x that is small next to 1: `log1p` does not"
         return self.at(log.node, message, self._fix("log1p", log, x))
@@ -161,9 +159,7 @@ class UseLog1pExpm1(Rule):
         written = stable(self.module, name, like=log)
         return written and self._written(log, *written, x)
 
-    def _written(
-        self, whole: Operation, name: str, imports: tuple[Edit, ...], x: ast.expr
-    ) -> Fix:
+    def _written(self, whole: Operation, name: str, imports: tuple[Edit, ...], x: ast.expr) -> Fix:
         edit = self.module.replace(whole.node, f"{name}({self.module.source(x)})")
         return self.mend(f"use `{name}`", imports, edit)
 

@@ -26,7 +26,7 @@ class UseLogsumexp(Rule):
         total = ops.logsumexp(y_pred, axis=-1)
 
     Fix safety:
-        Safe: the same function, without the overflow. Offered where it is written in one expression.
+        Safe: the same function, without the overflow. Offered for one expression.
     """
 
     code = "LSM304"

@@ -45,7 +45,7 @@ class SqrtOrNormAtZero(Rule):
             def loss(y_true, y_pred):
                 return ops.sqrt(ops.mean(ops.square(y_true - y_pred), axis=-1))  # RMSE
             """,
-            "root of `ops.mean(ops.square(y_true - y_pred)...`: where it is 0, the gradient is NaN",
+            "root of `ops.mean(ops.square(y_true - y_pred),...`: at 0 the gradient is NaN",
             4,
             20,
             """
@@ -62,7 +62,7 @@ class SqrtOrNormAtZero(Rule):
             def loss(y_true, y_pred):
                 return tf.norm(y_true - y_pred, axis=-1)
             """,
-            "norm of `y_true - y_pred`: where it is 0, the gradient is NaN",
+            "norm of `y_true - y_pred`: at 0 the gradient is NaN",
             4,
             19,
         ),
@@ -74,7 +74,7 @@ class SqrtOrNormAtZero(Rule):
                 squares = (y_true - y_pred) ** 2
                 return squares.sum(dim=-1) ** 0.5
             """,
-            "root of `squares.sum(dim=-1)`: where it is 0, the gradient is NaN",
+            "root of `squares.sum(dim=-1)`: at 0 the gradient is NaN",
             5,
             11,
         ),
@@ -114,7 +114,7 @@ class SqrtOrNormAtZero(Rule):
             rooted = _rooted(operation, loss)
             if rooted and loss.value(rooted).prediction and may_be_zero(loss, rooted):
                 kind = "norm" if operation.name == "norm" else "root"
-                message = f"{kind} of `{shown(rooted)}`: where it is 0, the gradient is NaN"
+                message = f"{kind} of `{shown(rooted)}`: at 0 the gradient is NaN"
                 yield self.at(rooted, message, self._fix(operation, rooted))
 
     def _fix(self, root: Operation, rooted: ast.expr) -> Fix | None:
@@ -140,7 +140,9 @@ def _rooted(operation: Operation, loss: Loss) -> ast.expr | None:
 
 
 def _is_euclidean(norm: Operation) -> bool:
-    order = norm.get("ord")
+    # Everywhere the second argument, where other reductions have the axis.
+    second = norm.node.args[1:2] if isinstance(norm.node, ast.Call) else []
+    order = norm.get("ord") or next(iter(second), None)
     return order is None or (
         isinstance(order, ast.Constant) and order.value in {None, 2, "euclidean", "fro"}
     )
