@@ -32,10 +32,10 @@ help: ## Show this list
 demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 3 minutes)
 	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p $(ARGS)
 
-# All three backends run, also when one of them fails; one process each.
+# All three backends run, also when one of them fails; one process each, two at a time.
 test: $(DEV) ## Run the tests on each backend and report the coverage of all three together
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --keep-going --no-print-directory $(TESTS)
+	@$(MAKE) --keep-going --no-print-directory --jobs=2 --output-sync=target $(TESTS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
