@@ -4,6 +4,7 @@ import pytest
 
 from lossmith.lint.rule import RULES
 from tests.lint.zoo_recall import recall, table, zoo
+from tests.support import source
 
 # Sins that their rule does not find, and why not.
 MISSED = {
@@ -43,3 +44,11 @@ def test_four_sins_of_five_are_found_and_at_most_one_right_twin_of_fifty_is_accu
 def test_the_table_has_a_row_for_each_rule_that_the_zoo_names():
     assert len(table().splitlines()) == 2 + len(recall())
     assert set(recall()) <= set(RULES)
+
+
+def test_the_page_shows_this_table():
+    page = (source.ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+    found = [twins for twins in NAMED if twins.is_found]
+    assert table() in page
+    assert f"for {len(NAMED)} of its sins" in page
+    assert f"{len(found)} are found by that rule" in page
