@@ -217,10 +217,16 @@ def _error_classes(trees: dict[str, ast.Module]) -> set[str]:
 
 
 def _makes_an_error(function: ast.FunctionDef, kinds: set[str]) -> bool:
-    """Whether a function is there to make an error: it returns one, or never returns."""
+    """Whether a function is there to make an error: it returns one, or raises one at its end."""
     said = ast.unparse(function.returns) if function.returns else ""
     words = set(re.findall(r"\w+", said))
-    return bool(words & (kinds | {"NoReturn", "Never"}))
+    raised = {
+        _called(node.exc)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    }
+    ends = bool(words & {"NoReturn", "Never"})
+    return bool(words & kinds) or (ends and (not raised or bool(raised & kinds)))
 
 
 def _calls(tree: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:

@@ -30,6 +30,8 @@ NO_LINE = {
     "vmapped-twice": "what one line makes and drops again is not seen",
     "one-key-for-ever": "no sample changes another: the noise goes by place",
     "overrides-dunder-call": "the lines of call are right",
+    "repeated-on-the-wrong-axis": "shown by lengths that it refuses: nothing is computed to follow",
+    "class-weights-on-the-time-axis": "shown by lengths that it refuses, as the one before",
 }
 ANOTHER_LINE = {
     "compared-with-nan": "the line that adds the NaN up, not the mask that lets it in",

@@ -7,7 +7,7 @@ from keras.saving import register_keras_serializable
 from tests.zoo.masks import PAD, masked, own_mean_square
 from tests.zoo.reference import floats, halves
 
-TOKENS = {"normalises": "tokens", "weights": False}
+TOKENS = {"normalises": "tokens", "weights": "one number for the batch"}
 
 
 @register_keras_serializable("zoo")

@@ -63,7 +63,7 @@ in_jax(
     rule="LSM207",
     why="How many elements a mask picks is known only with its values.",
     y_true="real pad=-1",
-    promises={"normalises": "tokens", "weights": False},
+    promises={"normalises": "tokens", "weights": "one number for the batch"},
     reference=lambda y, p: np.mean(np.abs(y - p)[y != PAD]),
 )
 

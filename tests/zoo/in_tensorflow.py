@@ -64,7 +64,7 @@ in_tensorflow(
     rule="LSM207",
     why="The mean of no elements is NaN, and their number is unknown to the compiler.",
     y_true="real pad=-1",
-    promises={"normalises": "tokens", "weights": False},
+    promises={"normalises": "tokens", "weights": "one number for the batch"},
     witness=lambda: (floats([-1, -1]), floats([2, 3])),
     reference=lambda y, p: np.mean(np.abs(y - p)[y != PAD]),
 )

@@ -168,7 +168,7 @@ in_torch(
     rule="LSM207",
     why="The mean of no elements is NaN.",
     y_true="real pad=-1",
-    promises={"normalises": "tokens", "weights": False},
+    promises={"normalises": "tokens", "weights": "one number for the batch"},
     witness=lambda: (floats([-1, -1]), floats([2, 3])),
     reference=lambda y, p: np.mean(np.abs(y - p)[y != PAD]),
 )

@@ -102,7 +102,7 @@ masked(
 @register_keras_serializable("zoo")
 def log_then_where(y_true, y_pred):
     mask = ops.not_equal(y_true, PAD)
-    error = ops.where(mask, -y_true * ops.log(y_pred), 0.0)
+    error = ops.where(mask, y_pred - y_true * ops.log(y_pred), 0.0)
     count = ops.sum(ops.cast(mask, y_pred.dtype), axis=-1)
     return ops.sum(error, axis=-1) / ops.maximum(count, 1.0)
 
@@ -110,8 +110,8 @@ def log_then_where(y_true, y_pred):
 @register_keras_serializable("zoo")
 def where_then_log(y_true, y_pred):
     mask = ops.not_equal(y_true, PAD)
-    output = ops.where(mask, y_pred, 1.0)
-    error = ops.where(mask, -y_true * ops.log(ops.maximum(output, 1e-6)), 0.0)
+    output = ops.maximum(ops.where(mask, y_pred, 1.0), 1e-6)
+    error = ops.where(mask, output - y_true * ops.log(output), 0.0)
     count = ops.sum(ops.cast(mask, y_pred.dtype), axis=-1)
     return ops.sum(error, axis=-1) / ops.maximum(count, 1.0)
 

@@ -78,14 +78,14 @@ pair(
 
 @register_keras_serializable("zoo")
 def labels_through_half(y_true, y_pred):
-    labels = ops.cast(ops.cast(y_true, y_pred.dtype), "int32")
+    labels = ops.cast(ops.cast(ops.reshape(y_true, (-1,)), y_pred.dtype), "int32")
     target = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
 
 @register_keras_serializable("zoo")
 def labels_as_integers(y_true, y_pred):
-    labels = ops.cast(y_true, "int32")
+    labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
     target = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
@@ -114,7 +114,7 @@ pair(
 @register_keras_serializable("zoo")
 def labels_compared_in_half(y_true, y_pred):
     classes = ops.arange(y_pred.shape[-1], dtype=y_pred.dtype)
-    labels = ops.expand_dims(ops.cast(y_true, y_pred.dtype), -1)
+    labels = ops.reshape(ops.cast(y_true, y_pred.dtype), (-1, *y_pred.shape[1:-1], 1))
     target = ops.cast(ops.equal(labels, classes), y_pred.dtype)
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
@@ -122,7 +122,7 @@ def labels_compared_in_half(y_true, y_pred):
 @register_keras_serializable("zoo")
 def labels_compared_as_integers(y_true, y_pred):
     classes = ops.arange(y_pred.shape[-1], dtype="int32")
-    labels = ops.expand_dims(ops.cast(y_true, "int32"), -1)
+    labels = ops.reshape(ops.cast(y_true, "int32"), (-1, *y_pred.shape[1:-1], 1))
     target = ops.cast(ops.equal(labels, classes), y_pred.dtype)
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
@@ -166,13 +166,15 @@ pair(
 
 @register_keras_serializable("zoo")
 def mixed_dtypes(y_true, y_pred):
-    target = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="int32")
+    labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+    target = ops.one_hot(labels, y_pred.shape[-1], dtype="int32")
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
 
 @register_keras_serializable("zoo")
 def one_dtype(y_true, y_pred):
-    target = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+    labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+    target = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
     return -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
 

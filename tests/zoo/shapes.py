@@ -21,7 +21,8 @@ def members_second(y_true, y_pred):
 @register_keras_serializable("zoo")
 def members_last(y_true, y_pred):
     members = y_pred.shape[-1]
-    repeated = ops.repeat(ops.expand_dims(y_true, -1), members, axis=-1)
+    steps = ops.reshape(y_true, (-1, *y_pred.shape[1:-1], 1))
+    repeated = ops.repeat(steps, members, axis=-1)
     return ops.mean(ops.square(repeated - y_pred), axis=-1)
 
 

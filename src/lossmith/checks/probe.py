@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -158,14 +158,14 @@ class Probe:
         if self.narrow.samples is not None and sizes != "single":
             batch = batch.take([place for place in self.narrow.samples if place < batch.size])
         if self.narrow.decimals is not None:
-            rounded = np.round(batch.y_pred, self.narrow.decimals)
-            y_true = (
-                batch.y_true
-                if self.spec.y_true.integer
-                else batch.y_true.round(self.narrow.decimals)
-            )
-            batch = batch.replace(y_pred=rounded, y_true=y_true)
+            batch = self._rounded(batch, self.narrow.decimals)
         return batch
+
+    def _rounded(self, batch: Batch, decimals: int) -> Batch:
+        """Round what may be rounded: rows that sum to one would no longer do so."""
+        domains = {"y_true": self.spec.y_true, "y_pred": self.spec.y_pred}
+        free = [name for name, domain in domains.items() if not (domain.integer or domain.rows)]
+        return batch.replace(**{name: np.round(getattr(batch, name), decimals) for name in free})
 
     def perfect(self, batch: Batch) -> Array:
         """Return the best prediction for a batch; only for checks that need `"perfect"`."""
@@ -175,11 +175,15 @@ class Probe:
         """Give each sample a weight, in the one shape that Keras aligns with the errors.
 
         That is `(B,)` for one error a sample, `(B, 1)` for one a step: Keras takes `(B,)` for
-        weights of steps there.
+        weights of steps there. Beside a mask of Keras it is the shape of that mask: on PyTorch
+        Keras multiplies the weights by it in place.
         """
         rank = self.elements(batch).ndim if self.subject.has_elements else 1
-        shape = (batch.size, *(1,) * (rank - 1))
-        return batch.replace(sample_weight=np.reshape(weights, shape).astype("float32"))
+        mask = batch.mask_or_ones() if batch.by_keras else None
+        rank = rank if mask is None else mask.ndim
+        lying = np.reshape(weights, (batch.size, *(1,) * (rank - 1))).astype("float32")
+        spread = lying if mask is None else np.broadcast_to(lying, mask.shape)
+        return batch.replace(sample_weight=spread)
 
     # ── the loss ─────────────────────────────────────────────────────────────────────────────
 
@@ -275,7 +279,7 @@ class Probe:
         if not compare.agree(fact, 1, 0):
             raise Broken(Finding(what, got, expected, batch.arrays(), inherited))
 
-    def skip(self, why: str) -> None:
+    def skip(self, why: str) -> NoReturn:
         """Leave the check, which turns out not to apply; nothing after this runs."""
         raise Skipped(why)
 

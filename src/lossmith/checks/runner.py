@@ -24,7 +24,10 @@ from lossmith.checks.shrink import shrink
 from lossmith.checks.subject import as_subject
 from lossmith.checks.unit import NEEDS, Check, chosen
 
-_ANYWAY = ("output-contract", "batch-one-and-rest")  # run where the loss ran on no inputs
+# Run where the loss ran on no inputs: each of them knows of a reason.
+_ANYWAY = (
+    "output-contract", "batch-one-and-rest", "no-silent-broadcast", "jit", "backends-agree",
+)  # fmt: skip
 
 
 def check(  # noqa: PLR0913

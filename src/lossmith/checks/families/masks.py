@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -89,15 +91,24 @@ def padding_invariance(probe: Probe) -> None:
     for fill in _FILLS:
         longer = batch.padded(3, fill)
         what = f"3 steps appended that do not count, with {fill:g} as prediction"
-        probe.close(probe.value(longer), value, what=what, batch=longer, rtol=compare.SAME)
+        got, slope = probe.value(longer), probe.gradient(longer)
+        probe.close(
+            got, value, what=what, batch=longer, rtol=compare.SAME, inherited=_by_keras(longer, got)
+        )
         width = [(0, 3 if place == steps else 0) for place in range(gradient.ndim)]
         probe.close(
-            probe.gradient(longer),
+            slope,
             np.pad(gradient, width),
             what=f"the gradient, {what}",
             batch=longer,
             rtol=compare.VALUE,
+            inherited=_by_keras(longer, slope),
         )
+
+
+def _by_keras(batch: Batch, got: Any) -> str:
+    """Say that it is Keras' mask that lets NaN through, where it is."""
+    return _KERAS if batch.by_keras and not np.all(np.isfinite(got)) else ""
 
 
 @check(

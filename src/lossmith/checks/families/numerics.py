@@ -213,16 +213,19 @@ def _program(probe: Probe, dtype: str) -> backend.Program:
     entry: Callable[..., Any] = probe.subject.elements if ours else loss.call
     integer = probe.spec.y_true.integer
 
-    def errors(y_true: Any, y_pred: Any) -> Any:
+    def errors(y_true: Any, y_pred: Any, *mask: Any) -> Any:
         target = y_true if integer else ops.cast(y_true, dtype)
-        return ops.cast(entry(target, ops.cast(y_pred, dtype)), "float32")
+        output = ops.cast(y_pred, dtype)
+        output = backend.with_keras_mask(output, mask[0]) if mask else output
+        return ops.cast(entry(target, output), "float32")
 
     return backend.Program(errors, probe.engine.mode)
 
 
 def _run(program: backend.Program, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     try:
-        value, (slopes,) = program.gradient(batch.y_true, batch.y_pred, at=(1,))
+        mask = [batch.mask_or_ones()] if batch.by_keras else []
+        value, (slopes,) = program.gradient(batch.y_true, batch.y_pred, *mask, at=(1,))
     except Exception as error:
         raise LossRaised(error, batch) from error
     return value, np.zeros(batch.y_pred.shape) if slopes is None else slopes

@@ -18,6 +18,7 @@ from lossmith.checks.subject import call_with_mask
 from lossmith.checks.unit import Case, check
 
 _MANY = (32, 64, 128)
+_SAMPLES = 4  # as many as where all axes are equally long
 _GROWTH = 2.3  # how much more the second doubling may add than the first: 2 linear, 4 quadratic
 
 
@@ -51,6 +52,10 @@ class _Flattened(keras.losses.Loss):
 
 def _all_pairs(y_true, y_pred):
     return ops.square(ops.reshape(y_true, (-1, 1)) - ops.reshape(y_pred, (1, -1)))
+
+
+def _repeated_on_the_wrong_axis(y_true, y_pred):
+    return ops.mean(ops.square(ops.expand_dims(y_true, 1) - y_pred), axis=-1)
 
 
 def _against_neighbour(y_true, y_pred):
@@ -114,7 +119,11 @@ def sample_independence(probe: Probe) -> None:
     "no-silent-broadcast",
     "shapes",
     accepts=(Case(_one_number_a_sample, "b, b"), Case(_Flattened, "b, b")),
-    rejects=(Case(_Unaligned, "b, b"), Case(_all_pairs, "b, b")),
+    rejects=(
+        Case(_Unaligned, "b, b"),
+        Case(_all_pairs, "b, b"),
+        Case(_repeated_on_the_wrong_axis, "b t, b t k"),
+    ),
     mend='give both the same rank first, or state the axes: lm.Loss("mse", "b, b")',
     promise="couples",
     rules=("LSM101",),
@@ -123,9 +132,19 @@ def no_silent_broadcast(probe: Probe) -> None:
     """Targets with an axis of length one more or less give the same loss or an error.
 
     A target `(B,)` against a prediction `(B, 1)` broadcasts to `(B, B)` where ranks are not held
-    to each other; the error is then a mean over all pairs.
+    to each other; the error is then a mean over all pairs. And a loss that runs where all axes are
+    equally long, and nowhere else, takes one of them for another.
     """
-    batch = probe.batch("colliding")
+    batch, other = probe.batch("colliding"), probe.batch().take(range(_SAMPLES))
+    if probe.raises(batch):
+        probe.skip("it does not run where all axes are equally long")
+    probe.holds(
+        fact=not probe.raises(other),
+        what="axes of different lengths",
+        got="an error",
+        expected="a value, as where all axes are equally long",
+        batch=other,
+    )
     value = probe.value(batch)
     for form, what in _forms(batch):
         try:
