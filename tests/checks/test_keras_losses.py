@@ -40,8 +40,13 @@ CIRCLE = {
     "linear-cost": (PAIRS, "the same promise"),
     "weight-equivalence": (PAIRS, "no sample weights"),
 }
-COSINE = {"extremes": ("the gradient is NaN where a prediction is all 0", "`lm.errors.Cosine()`")}
-if BACKEND == "tensorflow":  # its `l2_normalize` guards the length before the root
+COSINE = {
+    "extremes": (
+        "on JAX and PyTorch the gradient is NaN where a prediction is all 0",
+        "`lm.errors.Cosine()`",
+    )
+}
+if BACKEND == "tensorflow":  # finite there
     COSINE = {}
 LOG_COSH = {
     "half-precision": (

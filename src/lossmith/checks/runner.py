@@ -25,6 +25,10 @@ from lossmith.checks.subject import as_subject
 from lossmith.checks.unit import NEEDS, Check, chosen
 
 # Run where the loss ran on no inputs: each of them knows of a reason.
+_NOWHERE = (
+    "mend the line that raised, or say what the loss is meant for: "
+    'axes="b t, b t [c]", y_true="int<10", y_pred="logits"'
+)
 _ANYWAY = (
     "output-contract", "batch-one-and-rest", "no-silent-broadcast", "jit", "backends-agree",
 )  # fmt: skip
@@ -238,6 +242,7 @@ class Run:
     def _broken(self, unit: Check, found: Finding | LossRaised) -> Result:
         raised = isinstance(found, LossRaised)
         inherited = "" if raised else found.inherited
+        nowhere = raised and self.found.error is not None
         subject = self.found.engine.subject
         return Result(
             check=unit.name,
@@ -248,9 +253,9 @@ class Run:
             expected=None if raised else found.expected,
             inputs=_shapes(found) if raised else found.inputs,
             place=blame(self.probe(unit.name), unit.name, found),
-            mend=inherited or unit.mend,
-            promise=unit.promise,
-            rules=unit.rules,
+            mend=_NOWHERE if nowhere else inherited or unit.mend,
+            promise="" if nowhere else unit.promise,
+            rules=() if nowhere else unit.rules,
             repeat=f"lossmith check {subject.place} --only {unit.name} --seed {self.seed}",
         )
 
