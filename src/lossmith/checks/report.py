@@ -99,9 +99,11 @@ class Result:
             ("mend", self.mend),
             ("allow", f'promises={{"{self.promise}": "why"}}' if self.promise else ""),
             ("lint", ", ".join(self.rules)),
-            ("repeat", self.repeat),
         ]
-        return "\n".join([head, *(_row(name, text) for name, text in rows if text)])
+        written = [_row(name, text) for name, text in rows if text]
+        if self.repeat:  # on one line, to be pasted
+            written.append(f"  {'repeat':<9} {self.repeat}")
+        return "\n".join([head, *written])
 
 
 class CheckFailed(AssertionError):

@@ -243,7 +243,6 @@ class Run:
         raised = isinstance(found, LossRaised)
         inherited = "" if raised else found.inherited
         nowhere = raised and self.found.error is not None
-        subject = self.found.engine.subject
         return Result(
             check=unit.name,
             status=Status.INHERITED if inherited else Status.BROKEN,
@@ -256,8 +255,16 @@ class Run:
             mend=_NOWHERE if nowhere else inherited or unit.mend,
             promise="" if nowhere else unit.promise,
             rules=() if nowhere else unit.rules,
-            repeat=f"lossmith check {subject.place} --only {unit.name} --seed {self.seed}",
+            repeat=self._again(unit.name),
         )
+
+    def _again(self, check: str) -> str:
+        """Say how to run one check again: by the command, where the loss stands in a file."""
+        subject = self.found.engine.subject
+        if subject.file is None:
+            named = repr(subject.given) if isinstance(subject.given, str) else subject.name
+            return f'lm.check({named}, only="{check}", seed={self.seed})'
+        return f"lossmith check {subject.place} --only {check} --seed {self.seed}"
 
     def _expected(self, unit: Check, result: Result) -> Result:
         """Hold a result to what `fails` says of it."""

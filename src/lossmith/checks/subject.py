@@ -102,7 +102,7 @@ def as_subject(given: Any) -> Subject:
             fix='lm.check(my_loss, "b [c], b [c]")',
         )
     file, line = _written(code)
-    module = getattr(code, "__module__", "")
+    module = getattr(code, "__module__", "") or ""
     kind = "built into Keras" if module.startswith("keras.") else _kind(found)
     name = given if isinstance(given, str) else name
     theirs = not module.startswith(("keras.", "lossmith."))
