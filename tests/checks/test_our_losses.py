@@ -14,7 +14,8 @@ from lossmith.core.kinds import Error
 from lossmith.core.part import PARTS
 
 SAMPLE = {"jax": 2, "tensorflow": 4, "torch": None}[keras.config.backend()]
-# Those made from functions or losses of a user, and penalties, which have no target.
+# Those made from functions or losses of a user, penalties, which have no target, and those whose
+# consumed axis has a length of its own.
 OTHERS = ("Function", "KerasLoss", "L1", "L2", "KL", "Quantile", "GaussianNLL")
 DOMAINS = {
     "BinaryCrossEntropy": ("binary", "prob"),
