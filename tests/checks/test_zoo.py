@@ -6,7 +6,6 @@ and TensorFlow, where each compiles, that is a sample of the right ones, drawn w
 gives on a backend on which it is right.
 """
 
-import copy
 import functools
 
 import keras
@@ -16,7 +15,7 @@ import pytest
 import lossmith as lm
 from lossmith.checks import Status, fingerprint
 from lossmith.checks.unit import load
-from tests.zoo import pairs
+from tests.zoo import apart, pairs
 from tests.zoo.test_zoo import RIGHT_ON
 
 BACKEND = keras.config.backend()
@@ -55,7 +54,7 @@ def _report(sin, twin, only=None):
         "promises": pair.promises,
     }
     elsewhere = {"right": fingerprint(pair.right, **given)} if only == ACROSS else None
-    loss = copy.copy(getattr(pair, twin))  # some keep on themselves what they computed
+    loss = apart(getattr(pair, twin))
     return lm.check(loss, **given, only=only, elsewhere=elsewhere)
 
 

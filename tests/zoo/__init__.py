@@ -76,3 +76,15 @@ def pairs() -> list[Pair]:
     for name in (*ANYWHERE, f"in_{keras.config.backend()}"):
         importlib.import_module(f"{__name__}.{name}")
     return PAIRS
+
+
+def apart(loss: Any) -> Any:
+    """Return a loss that keeps what it computes to itself, and not on the one of the zoo.
+
+    Not by `copy`: Keras copies by saving and loading, which some of these refuse.
+    """
+    if not isinstance(loss, keras.losses.Loss):
+        return loss
+    twin = object.__new__(type(loss))
+    twin.__dict__.update(vars(loss))
+    return twin
