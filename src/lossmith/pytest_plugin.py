@@ -64,13 +64,12 @@ class LossFile(pytest.File):
         from lossmith.checks.loading import load, losses_in
         from lossmith.checks.unit import chosen
         from lossmith.lint import files
-        from lossmith.lint.losses import losses
+        from lossmith.lint.losses import loss_functions
         from lossmith.lint.module import Module
         from lossmith.testing import Held
 
         module = Module(files.read(self.path).text, str(self.path))
-        read = [x.name for x in losses(module) if x.owner is None and x.scope.parent is None]
-        found, _ = losses_in(load(self.path), read)
+        found, _ = losses_in(load(self.path), loss_functions(module))
         for name, loss in found.items():
             held = Held(loss, file=self.path, named=name)
             for check, unit in chosen(None).items():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lossmith.checks.domains import Domain, parse_domain
-from lossmith.checks.inputs import Spec, draw, parse_mask, perfect, ragged
+from lossmith.checks.inputs import Spec, draw, perfect, ragged
+from lossmith.checks.mask_rule import parse_mask
 from lossmith.core.notation import parse_axes
 
 

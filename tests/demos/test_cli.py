@@ -60,7 +60,7 @@ def test_refused_in_the_style_of_the_library(name, monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("something was trained"))
     args, text = REFUSED[name]
     result = _run("demo", *args)
-    assert result.exit_code == cli.FAULT
+    assert result.exit_code == cli.UNABLE
     assert text in result.stderr
     assert "  expected  " in result.stderr
     assert "Traceback" not in result.output
@@ -81,7 +81,7 @@ def test_nothing_is_made_before_there_is_something_to_write(tmp_path):
 def test_a_missing_framework_names_its_extra(monkeypatch):
     monkeypatch.setattr(environment, "find_spec", lambda _: None)
     result = _run("demo", "co2", "--backend", "torch")
-    assert result.exit_code == cli.FAULT
+    assert result.exit_code == cli.UNABLE
     assert 'pip install "lossmith[demos]"' in result.stderr
     with pytest.raises(ArgumentError, match=r'pip install "lossmith\[torch\]"'):
         environment.choose_backend("torch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lossmith.checks.domains import Domain
+from lossmith.checks.mask_rule import MaskRule
 from lossmith.core.notation import ELLIPSIS, ONE, Axes, TensorAxes
-from lossmith.messages import ArgumentError
 
 Array = Any
 Sizes = Literal["distinct", "colliding", "single"]
@@ -20,41 +19,6 @@ _BATCH, _STEPS, _CLASSES = 5, 7, 3  # distinct primes: an axis taken for another
 _FURTHER = (2, 11, 13)
 _SAME = 4
 _MOST = 16  # samples of a batch that is as long as another axis
-_NOT_EQUAL = re.compile(r"y_true\s*!=\s*(-?\d+(?:\.\d+)?)")
-_FINITE = re.compile(r"isfinite\(\s*y_true\s*\)|y_true\s*==\s*y_true")
-
-
-@dataclass(frozen=True)
-class MaskRule:
-    """How a loss is told which positions count.
-
-    Attributes:
-        text: As promised: `"y_true != -1"`, `"isfinite(y_true)"` or `"keras"`.
-        sentinel: The target at positions that do not count; None for Keras' mask.
-    """
-
-    text: str
-    sentinel: float | None
-
-
-def parse_mask(text: str) -> MaskRule:
-    """Read the promise `mask`.
-
-    Raises:
-        ArgumentError: Where it cannot be read.
-    """
-    if text == "keras":
-        return MaskRule(text, None)
-    if match := _NOT_EQUAL.fullmatch(text.strip()):
-        return MaskRule(text, float(match.group(1)))
-    if _FINITE.fullmatch(text.strip()):
-        return MaskRule(text, float("nan"))
-    raise ArgumentError(
-        "a mask cannot be read",
-        got=f"mask={text!r}",
-        expected='"y_true != -1" with any number, "isfinite(y_true)" or "keras"',
-        fix='write mask="y_true != -1"',
-    )
 
 
 @dataclass(frozen=True)

@@ -209,8 +209,12 @@ def _model(model: keras.Model) -> Subject:
             fix='model.compile(loss="mse") first',
         )
 
+    # A check is no step of training; a `compute_loss` of one's own may not know the difference.
+    told = "training" in inspect.signature(model.compute_loss).parameters
+    mode = {"training": False} if told else {}
+
     def loss(y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
-        return model.compute_loss(y=y_true, y_pred=y_pred, sample_weight=sample_weight)
+        return model.compute_loss(y=y_true, y_pred=y_pred, sample_weight=sample_weight, **mode)
 
     return Subject(model, model.name, "compiled model", loss)
 

@@ -8,10 +8,8 @@ import click
 
 from lossmith import __version__
 from lossmith.cli import check, demo, lint, listing
+from lossmith.cli.exits import UNABLE
 from lossmith.messages import LossmithError
-
-FAULT = 2
-"""Exit code when what the user gave is wrong; click uses the same one."""
 
 
 class Commands(click.Group):
@@ -23,7 +21,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LossmithError as error:
             click.echo(str(error), err=True)
-            ctx.exit(FAULT)
+            ctx.exit(UNABLE)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,14 +12,10 @@ from typing import Any
 
 import click
 
+from lossmith.cli.exits import FOUND, UNABLE
 from lossmith.messages import ArgumentError, closest, listed
 
 BACKENDS = ("jax", "tensorflow", "torch")
-FOUND = 1
-"""Exit code when a loss is broken."""
-
-UNABLE = 2
-"""Exit code when something could not be checked."""
 
 
 @click.command()

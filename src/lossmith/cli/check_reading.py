@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from lossmith.cli.check_output import Outcome
 from lossmith.lint import config, files, run
-from lossmith.lint.losses import losses
+from lossmith.lint.losses import loss_functions
 from lossmith.lint.module import Module
 from lossmith.lint.rule import RULES
 from lossmith.lint.source import Unreadable
@@ -36,7 +36,6 @@ class Reading:
         except Unreadable as fault:
             raise not_imported(path, str(fault), "any backend") from None
         module = Module(source.text, str(path))
-        own = [x for x in losses(module) if x.owner is None and x.scope.parent is None]
         findings: dict[str, list[dict[str, Any]]] = {}
         for finding in found:
             entry = {
@@ -46,7 +45,7 @@ class Reading:
                 "message": finding.message,
             }
             findings.setdefault(finding.function.partition(".")[0], []).append(entry)
-        return cls([loss.name for loss in own], findings)
+        return cls(loss_functions(module), findings)
 
     def joined(self, outcome: Outcome) -> list[dict[str, Any]]:
         """Return the findings in a loss, each with the broken checks that see the same fault."""

@@ -14,18 +14,18 @@ import click
 from lossmith.cli.check_output import Outcome, command, stopped
 from lossmith.cli.check_process import Ended, Worker
 from lossmith.cli.check_reading import Reading, not_imported
+from lossmith.cli.exits import UNABLE
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PATIENCE = 2.0  # seconds without a progress bar
-_UNABLE = 2
 
 
 class Fault(click.ClickException):
     """A fault of lossmith itself, in the process that runs the losses."""
 
-    exit_code = _UNABLE
+    exit_code = UNABLE
 
     def __init__(self, error: str) -> None:
         super().__init__(f"lossmith itself failed; please report this\n{error}")

@@ -14,16 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lossmith.cli.exits import FOUND, UNABLE
+
 if TYPE_CHECKING:
     from lossmith.lint.config import Config
     from lossmith.lint.run import Report, Result
     from lossmith.lint.source import Source
-
-FOUND = 1
-"""Exit code when there are findings."""
-
-UNABLE = 2
-"""Exit code when nothing could be read."""
 
 STDIN = Path("-")
 

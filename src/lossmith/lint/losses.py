@@ -160,6 +160,11 @@ def compiled_functions(module: Module) -> set[ast.AST]:
     return found
 
 
+def loss_functions(module: Module) -> list[str]:
+    """Return the names of the functions of a module, outside of classes, that are losses."""
+    return [x.name for x in losses(module) if x.owner is None and x.scope.parent is None]
+
+
 def given_losses(argument: ast.expr) -> Iterator[ast.expr]:
     """Yield the single losses in what `compile` is given: of a list or dict, each."""
     match argument:

@@ -61,7 +61,7 @@ class _MakesAVariable(keras.losses.Loss):
     rejects=(Case(_wrong_axis), Case(_hits)),
     mend="return the errors over the axes that are left: reduce over axis=-1 alone",
     promise="weights",
-    rules=("LSM102",),
+    rules=("LSM102", "LSM502"),
 )
 def output_contract(probe: Probe) -> None:
     """A loss returns finite floating numbers, one for each position or sample.
@@ -104,7 +104,7 @@ def output_contract(probe: Probe) -> None:
     mend="compute from the arguments alone; what changes during training belongs to the model or "
     "to a callback",
     promise="random",
-    rules=("LSM406", "LSM506"),
+    rules=("LSM406", "LSM505", "LSM506"),
 )
 def pure(probe: Probe) -> None:
     """A call changes nothing, and the same inputs give the same loss.

@@ -121,7 +121,7 @@ def _by_keras(batch: Batch, got: Any) -> str:
     ),
     mend="replace the inputs where they do not count, before the error: "
     "y_pred = where(mask, y_pred, y_true)",
-    rules=("LSM201", "LSM202"),
+    rules=("LSM201", "LSM202", "LSM208"),
     needs=("mask",),
 )
 def masked_nan(probe: Probe) -> None:

@@ -36,7 +36,13 @@ class BatchReduction(Rule):
 
     code = "LSM102"
     name = "batch-reduction"
-    confirmed_by = ("weight-equivalence", "split-consistency")
+    confirmed_by = (
+        "weight-equivalence",
+        "split-consistency",
+        "sample-independence",
+        "weight-shapes",
+        "output-contract",
+    )
     fix = "unsafe"
     flags = (
         Flagged(

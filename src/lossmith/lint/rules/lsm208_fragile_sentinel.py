@@ -46,7 +46,7 @@ class FragileSentinel(Rule):
 
     code = "LSM208"
     name = "fragile-sentinel"
-    confirmed_by = ("masked-nan", "half-precision")
+    confirmed_by = ("masked-nan", "half-precision", "masked-values")
     fix = "safe"
     flags = (
         Flagged(

@@ -47,7 +47,7 @@ class LogitsProbabilityMismatch(Rule):
 
     code = "LSM308"
     name = "logits-probability-mismatch"
-    confirmed_by = ("perfect-is-best",)
+    confirmed_by = ("perfect-is-best", "backends-agree")
     fix = "unsafe"
     flags = (
         Flagged(

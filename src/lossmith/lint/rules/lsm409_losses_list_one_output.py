@@ -34,7 +34,6 @@ class LossesListOneOutput(Rule):
 
     code = "LSM409"
     name = "losses-list-one-output"
-    confirmed_by = ("weight-equivalence",)
     flags = (
         Flagged(
             """

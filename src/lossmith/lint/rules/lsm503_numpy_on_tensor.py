@@ -48,7 +48,7 @@ class NumpyOnTensor(Rule):
 
     code = "LSM503"
     name = "numpy-on-tensor"
-    confirmed_by = ("gradient-arrives", "jit")
+    confirmed_by = ("gradient-arrives", "jit", "gradient")
     fix = "safe"
     flags = (
         Flagged(

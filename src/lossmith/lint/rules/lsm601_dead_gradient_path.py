@@ -46,7 +46,7 @@ class DeadGradientPath(Rule):
 
     code = "LSM601"
     name = "dead-gradient-path"
-    confirmed_by = ("gradient-arrives",)
+    confirmed_by = ("gradient-arrives", "gradient")
     flags = (
         Flagged(
             """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
@@ -61,8 +62,23 @@ class Outside(Weight):
         return ops.where(within, one, self.factor * one)
 
 
+@dataclass(frozen=True, eq=False)
+class _OfFunction(Weight):
+    """A weight that a function computes from a tensor."""
+
+    function: str | Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", saveable(self.function))
+
+    def computed(self, x: Named) -> Named:
+        """Return the weight: over the axes of the tensor, or its leading ones."""
+        weight = ops.convert_to_tensor(resolve(self.function)(x.value))
+        return Named(weight, x.axes[: len(weight.shape)])
+
+
 @part
-class FromTarget(Weight):
+class FromTarget(_OfFunction):
     """Weigh positions by a function of the target.
 
     The function sees legal stand-ins where positions do not count.
@@ -84,18 +100,14 @@ class FromTarget(Weight):
         5.0
     """
 
-    function: str | Callable[..., Any]
     EXAMPLES = (Example([1.0, 3.0], [0.0, 2.0], [1.0, 9.0], config={"function": "square"}),)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "function", saveable(self.function))
-
     def __call__(self, context: Context) -> Named:
-        return _computed(self.function, context.target)
+        return self.computed(context.target)
 
 
 @part
-class FromPrediction(Weight):
+class FromPrediction(_OfFunction):
     """Weigh positions by a function of the prediction. No gradient flows through the weight.
 
     The function sees legal stand-ins where positions do not count.
@@ -117,16 +129,7 @@ class FromPrediction(Weight):
         4.5
     """
 
-    function: str | Callable[..., Any]
     EXAMPLES = (Example([0.0, 0.0], [1.0, 2.0], [1.0, 8.0], config={"function": "square"}),)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "function", saveable(self.function))
-
     def __call__(self, context: Context) -> Named:
-        return _computed(self.function, context.prediction)
-
-
-def _computed(function: str | Callable[..., Any], x: Named) -> Named:
-    weight = ops.convert_to_tensor(resolve(function)(x.value))
-    return Named(weight, x.axes[: len(weight.shape)])
+        return self.computed(context.prediction)
