@@ -4,6 +4,8 @@ The KL is a term of two layers at once, the mean and the log variance of the cod
 from 0 to 1 over the first steps, in a compiled `fit` as well.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -15,11 +17,11 @@ import lossmith as lm
 class Sampling(keras.layers.Layer):
     """Draw a code around its mean in training; the mean itself otherwise."""
 
-    def __init__(self, **kwargs) -> None:  # noqa: ANN003
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = keras.random.SeedGenerator()
 
-    def call(self, mean, log_variance, training=False):  # noqa: ANN001, ANN201, FBT002
+    def call(self, mean: Any, log_variance: Any, training: Any = None) -> Any:
         """Return one code a sample."""
         if not training:
             return mean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,15 +85,15 @@ class Module(Text):
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
         """What the names of the module itself are assigned, where it is once."""
-        found: dict[str, ast.expr] = {}
-        twice: set[str] = set()
-        for statement in self.tree.body:
-            if isinstance(statement, ast.Assign):
-                for target in statement.targets:
-                    if isinstance(target, ast.Name):
-                        (twice.add if target.id in found else lambda _: None)(target.id)
-                        found[target.id] = statement.value
-        return {name: value for name, value in found.items() if name not in twice}
+        given = [
+            (target.id, statement.value)
+            for statement in self.tree.body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Name)
+        ]
+        times = Counter(name for name, _ in given)
+        return {name: value for name, value in given if times[name] == 1}
 
     @cached_property
     def compile_calls(self) -> list[ast.Call]:
