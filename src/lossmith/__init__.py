@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lossmith import callbacks as callbacks
     from lossmith import testing as testing
     from lossmith.checks import Promises as Promises
     from lossmith.checks import check as check
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from lossmith.messages import LossmithError as LossmithError
     from lossmith.model import Model as Model
     from lossmith.model import ModelMixin as ModelMixin
-    from lossmith.model import callbacks as callbacks
     from lossmith.model import layers as layers
     from lossmith.parts import adjust as adjust
     from lossmith.parts import errors as errors
@@ -40,7 +40,7 @@ _PLACES = {
     "Promises": "lossmith.checks",
     "adjust": "lossmith.parts.adjust",
     "check": "lossmith.checks",
-    "callbacks": "lossmith.model.callbacks",
+    "callbacks": "lossmith.callbacks",
     "errors": "lossmith.parts.errors",
     "layers": "lossmith.model.layers",
     "loss": "lossmith.losses",

@@ -1,4 +1,4 @@
-"""Callbacks that move the factors of terms: `lm.callbacks`."""
+"""A callback that balances the factors of terms."""
 
 from __future__ import annotations
 

@@ -1,0 +1,5 @@
+"""Callbacks for `fit`: `lm.callbacks`."""
+
+from lossmith.model.balance import SoftAdapt
+
+__all__ = ["SoftAdapt"]

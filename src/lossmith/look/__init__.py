@@ -1,0 +1,1 @@
+"""The values inside a loss: line by line, and while it trains."""
