@@ -15,6 +15,9 @@ BACKENDS := jax tensorflow torch
 TESTS := $(BACKENDS:%=test-%)
 BENCHMARKS := $(wildcard benchmarks/[!_]*.py)
 
+# What runs pytest; `make coverage` puts itself in between.
+RUN := $(BIN)/python
+
 # More arguments for pytest or for the demo: make test ARGS="-k padding"
 ARGS ?=
 
@@ -24,24 +27,28 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test $(TESTS) lint format docs bench clean
+.PHONY: help demo test $(TESTS) coverage lint format docs bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 3 minutes)
-	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p $(ARGS)
+	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p --out out $(ARGS)
 
-# All three backends run, also when one of them fails; one process each, two at a time.
-test: $(DEV) ## Run the tests on each backend and report the coverage of all three together
-	@rm -f .coverage .coverage.*
-	@$(MAKE) --keep-going --no-print-directory --jobs=2 --output-sync=target $(TESTS)
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+# All three backends run, also when one of them fails; one process each, at the same time.
+test: $(DEV) ## Run the tests on each backend
+	@$(MAKE) --keep-going --no-print-directory --jobs=3 --output-sync=target $(TESTS)
 
 $(TESTS): test-%: $(DEV)
 	@echo "── pytest on $* ──"
-	@KERAS_BACKEND=$* COVERAGE_FILE=.coverage.$* $(BIN)/coverage run -m pytest $(ARGS)
+	@KERAS_BACKEND=$* $(RUN) -m pytest $(ARGS)
+
+# Apart from `make test`, which the tracing of lines would slow down.
+coverage: ## Run the tests and report the coverage of all backends together
+	@rm -f .coverage .coverage.*
+	@$(MAKE) test RUN="$(BIN)/coverage run --parallel-mode"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 lint: $(DEV) ## Check style, types and who imports whom
 	$(BIN)/ruff check

@@ -97,20 +97,29 @@ def _ratios(times: Iterable[float], reference: Iterable[float]) -> list[float]:
     return [a / max(b, 1e-9) for a, b in zip(times, reference, strict=True)]
 
 
-def arguments(doc: str | None, *, rounds: int) -> argparse.Namespace:
-    """Read the command line that all benchmarks over backends have."""
+def arguments(doc: str | None, *, rounds: int, **more: dict[str, Any]) -> argparse.Namespace:
+    """Read the command line that all benchmarks over backends have, and more options by name."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--backend", choices=BACKENDS, help="this one only, in this process")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--json", type=Path, help="write the numbers there")
+    for name, option in more.items():
+        parser.add_argument(f"--{name}", **option)
     return parser.parse_args()
 
 
-def each_backend(script: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run the script once a backend, each in a process of its own, and collect what it prints."""
+def each_backend(script: str, options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    """Run the script once a backend, each in a process of its own, and collect what it prints.
+
+    Args:
+        script: The path of the benchmark.
+        options: Its command line.
+        *more: What else stands on the command line of each process.
+    """
     found = {}
     for backend in BACKENDS:
         command = [sys.executable, script, "--backend", backend, "--rounds", str(options.rounds)]
+        command += more
         environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
         done = subprocess.run(  # noqa: S603 - this very script
             command, env=environment, stdout=subprocess.PIPE, text=True, check=False

@@ -8,6 +8,8 @@ BACKENDS = ("jax", "tensorflow", "torch")
 # Keras reads the backend once, when it is first imported, so this comes before any other import.
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if BACKEND == "jax":  # compiling is most of the time, and small tensors gain nothing by it
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if BACKEND == "torch":  # its threads wait for each other on tensors as small as these
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 if BACKEND not in BACKENDS:

@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossmith import callbacks as callbacks
+    from lossmith import distribute as distribute
+    from lossmith import metrics as metrics
     from lossmith import testing as testing
     from lossmith.checks import Promises as Promises
     from lossmith.checks import check as check
     from lossmith.checks import promises as promises
     from lossmith.core import ops as ops
+    from lossmith.core.paths import decode as decode
+    from lossmith.core.taps import recording as recording
+    from lossmith.core.taps import tap as tap
+    from lossmith.look import sinks as sinks
+    from lossmith.look.inside import explain as explain
+    from lossmith.look.samples import per_sample as per_sample
+    from lossmith.look.switching import simplify as simplify
+    from lossmith.losses import CTC as CTC
+    from lossmith.losses import DILATE as DILATE
+    from lossmith.losses import LinearCrossEntropy as LinearCrossEntropy
     from lossmith.losses import Loss as Loss
     from lossmith.losses import Objective as Objective
+    from lossmith.losses import SoftDTW as SoftDTW
+    from lossmith.losses import Transducer as Transducer
     from lossmith.losses import loss as loss
     from lossmith.messages import LossmithError as LossmithError
     from lossmith.model import Model as Model
@@ -32,53 +46,91 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _PLACES = {
+    "CTC": "lossmith.losses",
+    "DILATE": "lossmith.losses",
+    "LinearCrossEntropy": "lossmith.losses",
     "Loss": "lossmith.losses",
     "LossmithError": "lossmith.messages",
     "Model": "lossmith.model",
     "ModelMixin": "lossmith.model",
     "Objective": "lossmith.losses",
     "Promises": "lossmith.checks",
+    "SoftDTW": "lossmith.losses",
+    "Transducer": "lossmith.losses",
     "adjust": "lossmith.parts.adjust",
     "check": "lossmith.checks",
     "callbacks": "lossmith.callbacks",
+    "decode": "lossmith.core.paths.decode",
+    "distribute": "lossmith.distribute",
     "errors": "lossmith.parts.errors",
+    "explain": "lossmith.look.inside",
     "layers": "lossmith.model.layers",
     "loss": "lossmith.losses",
     "masks": "lossmith.parts.masks",
+    "metrics": "lossmith.metrics",
     "ops": "lossmith.core.ops",
+    "per_sample": "lossmith.look.samples",
     "promises": "lossmith.checks",
+    "recording": "lossmith.core.taps",
     "schedules": "lossmith.parts.schedules",
     "select": "lossmith.parts.select",
+    "simplify": "lossmith.look.switching",
+    "sinks": "lossmith.look.sinks",
+    "tap": "lossmith.core.taps",
     "testing": "lossmith.testing",
     "weights": "lossmith.parts.weights",
 }
 
 # What stands at the top of saved files; the parts inside come with their losses.
 _SAVED = {
-    "lossmith.losses": ("Loss", "Objective"),
+    "lossmith.core.taps": ("Tap",),
+    "lossmith.losses": (
+        "CTC",
+        "DILATE",
+        "LinearCrossEntropy",
+        "Loss",
+        "Objective",
+        "SoftDTW",
+        "Transducer",
+    ),
+    "lossmith.metrics": ("LabelErrorRate", "SequenceErrorRate"),
     "lossmith.model": ("Model",),
     "lossmith.model.layers": ("LossEndpoint", "StepLossRNN"),
 }
 
 __all__ = [
+    "CTC",
+    "DILATE",
+    "LinearCrossEntropy",
     "Loss",
     "LossmithError",
     "Model",
     "ModelMixin",
     "Objective",
     "Promises",
+    "SoftDTW",
+    "Transducer",
     "__version__",
     "adjust",
     "callbacks",
     "check",
+    "decode",
+    "distribute",
     "errors",
+    "explain",
     "layers",
     "loss",
     "masks",
+    "metrics",
     "ops",
+    "per_sample",
     "promises",
+    "recording",
     "schedules",
     "select",
+    "simplify",
+    "sinks",
+    "tap",
     "testing",
     "weights",
 ]

@@ -21,23 +21,8 @@ KINDS = {
 }
 KINDS_OF = {check: kind for kind, checks in KINDS.items() for check in checks}
 
-NO_LINE = {
-    "weighted-by-row": "no sample changes another: each is weighted by its place",
-    "prediction-unused": "no line follows the prediction",
-    "only-the-first-feature": "the features that are used have a gradient",
-    "class-zero-taken-for-padding": "the steps that are taken for padding have no gradient",
-    "diagonal-of-all-pairs": "what one line makes and drops again is not seen",
-    "vmapped-twice": "what one line makes and drops again is not seen",
-    "one-key-for-ever": "no sample changes another: the noise goes by place",
-    "overrides-dunder-call": "the lines of call are right",
-    "repeated-on-the-wrong-axis": "shown by lengths that it refuses: nothing is computed to follow",
-    "class-weights-on-the-time-axis": "shown by lengths that it refuses, as the one before",
-}
-ANOTHER_LINE = {
-    "compared-with-nan": "the line that adds the NaN up, not the mask that lets it in",
-    "clip-that-clips-nothing": "the log, not the clip before it",
-    "sentinel-rounded-away": "the line that uses the mask, in the helper",
-}
+NO_LINE = {"overrides-dunder-call": "the lines of call are right"}
+ANOTHER_LINE = {"clip-that-clips-nothing": "the log, not the clip before it"}
 
 
 def _code(loss):

@@ -167,8 +167,8 @@ Each loss built into Keras 3.15, class and function, is run with every [check](c
 inputs as its documentation asks for; classes also on sequences with a mask of Keras. Those that are
 not named here keep everything, apart from what Keras adds to every loss (`inherited from Keras`:
 NaN behind a mask, labels that pass through 16 bits). The numbers are of PyTorch, on the smallest
-inputs that were found, and a test holds them. `SparseCategoricalCrossentropy` loses `axis` when it is
-saved, too: no other axis fits these inputs, so that [reading](lint.md) finds it and no check does.
+inputs that were found, and a test holds them. `SparseCategoricalCrossentropy` loses `axis` when it
+is saved, too: no other axis fits these inputs, so [reading](lint.md) finds it and no check does.
 
 | loss | broken | got | expected | why | instead |
 |---|---|---|---|---|---|

@@ -10,6 +10,7 @@ from keras import ops
 
 from lossmith.cli import main
 from lossmith.demos.g2p import data, losses, model, scores
+from lossmith.look.run_dir import read
 from lossmith.messages import ArgumentError
 
 PHONEMES = data.Vocabulary(("AA", "B", "K"), first=3)
@@ -171,6 +172,18 @@ def test_the_demo_writes_its_numbers(results):
 def test_the_demo_draws_its_curves(results, out):
     assert results
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_demo_writes_a_page_of_its_training_and_says_where(run, results, out):
+    assert str(out / "report.html") in run.stdout.replace("\n", "")
+    found = read(out / "run")
+    ours = results["losses"]["lossmith"]
+    assert [epoch.logs["loss"] for epoch in found.epochs] == pytest.approx(ours["training_loss"])
+    loss, mask = found.maps[0].load()
+    assert loss.shape == mask.shape == (32, data.STEPS)
+    hardest = [sample.loss for sample in found.samples[0].hardest]
+    assert hardest == sorted(hardest, reverse=True)
+    assert "nats of held-out phonemes" in (out / "report.html").read_text()
 
 
 def test_padding_moves_the_hand_written_loss_and_not_ours(results):

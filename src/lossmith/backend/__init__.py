@@ -1,36 +1,87 @@
 """The only room that names a framework: the few things `keras.ops` has no word for."""
 
+from lossmith.backend._alignment import Alignments, align_back, align_forth
 from lossmith.backend._any_batch import any_batch
+from lossmith.backend._classes import softmax_less_picked
 from lossmith.backend._cost import numbers_made
+from lossmith.backend._ctc import alignments, log_columns, weighted_softmax_less
+from lossmith.backend._custom_gradient import custom_gradient
+from lossmith.backend._deferred import deferred
 from lossmith.backend._gradient import Mode, Program, to_numpy
 from lossmith.backend._host import (
-    all_replicas,
     hold_shape,
     keras_mask,
-    replica_share,
+    known,
     shapes_only,
     sublayers,
     with_keras_mask,
     with_rank,
 )
-from lossmith.backend._loop import fold, recomputed
+from lossmith.backend._inside import has_value, one_by_one, slopes
+from lossmith.backend._linear_cross_entropy import (
+    Inputs,
+    Recipe,
+    Tokens,
+    linear_cross_entropies,
+    linear_cross_entropy_sum,
+)
+from lossmith.backend._loop import compiled_once, fold, recomputed
+from lossmith.backend._replicas import (
+    all_replicas,
+    average_gradients,
+    logged,
+    numerator,
+    replica_share,
+    replicas,
+    start_alike,
+)
 from lossmith.backend._state import keeping_state
+from lossmith.backend._steps import Snapshot, watched, whole
+from lossmith.backend._traced import trace_state
 
 __all__ = [
+    "Alignments",
+    "Inputs",
     "Mode",
     "Program",
+    "Recipe",
+    "Snapshot",
+    "Tokens",
+    "align_back",
+    "align_forth",
+    "alignments",
     "all_replicas",
     "any_batch",
+    "average_gradients",
+    "compiled_once",
+    "custom_gradient",
+    "deferred",
     "fold",
+    "has_value",
     "hold_shape",
     "keeping_state",
     "keras_mask",
+    "known",
+    "linear_cross_entropies",
+    "linear_cross_entropy_sum",
+    "log_columns",
+    "logged",
     "numbers_made",
+    "numerator",
+    "one_by_one",
     "recomputed",
     "replica_share",
+    "replicas",
     "shapes_only",
+    "slopes",
+    "softmax_less_picked",
+    "start_alike",
     "sublayers",
     "to_numpy",
+    "trace_state",
+    "watched",
+    "weighted_softmax_less",
+    "whole",
     "with_keras_mask",
     "with_rank",
 ]

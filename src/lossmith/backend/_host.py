@@ -1,4 +1,4 @@
-"""Keras' automatic mask, and what only TensorFlow has: dynamic shapes and replicas."""
+"""Keras' automatic mask, and what only TensorFlow has: dynamic shapes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def shapes_only() -> bool:
     return in_symbolic_scope()
 
 
+def known(x: Tensor) -> bool:
+    """Tell whether a tensor has values now, and is not traced or only a shape."""
+    if shapes_only() or isinstance(x, keras.KerasTensor):
+        return False
+    name = keras.backend.backend()
+    if name == "jax":
+        from jax.core import Tracer
+
+        return not isinstance(x, Tracer)
+    return hasattr(x, "numpy") if name == "tensorflow" else x.device.type != "meta"
+
+
 def sublayers(layer: Any) -> dict[str, Any]:
     """Return the layers that are public attributes of a layer; torch keeps them apart."""
     attributes = {**vars(layer), **vars(layer).get("_modules", {})}
@@ -67,27 +79,6 @@ def hold_shape(x: Tensor, sizes: Sequence[Any], message: str) -> Tensor:
     equal = tf.debugging.assert_equal(tf.shape(x), tf.stack(list(sizes)), message=message)
     with tf.control_dependencies([equal] if equal is not None else []):
         return tf.reshape(x, sizes)
-
-
-def all_replicas(count: Tensor) -> Tensor:
-    """Sum a count over the replicas of `tf.distribute`; elsewhere return it as it is."""
-    if keras.backend.backend() != "tensorflow":
-        return count
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return count
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, count)
-
-
-def replica_share(value: Tensor) -> Tensor:
-    """Divide a value that every replica computes alike, so that their gradients add up to it."""
-    if keras.backend.backend() != "tensorflow":
-        return value
-    import tensorflow as tf
-
-    return value / tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def _is_graph_tensor(x: Tensor) -> bool:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from lossmith.backend._host import Tensor
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 _Step = Callable[[Any, Any], Any]
+
+
+def compiled_once(function: Function) -> Function:
+    """Compile a function of tensors at its first call for each shape, where that saves calls time.
+
+    On JAX a loop that runs eagerly is compiled anew at each call, for a second or more. Elsewhere
+    the function stays as it is. Arguments by keyword are constants.
+    """
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    names = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    compiled: Any = jax.jit(function, static_argnames=names)
+    return compiled
 
 
 def recomputed(function: Callable[[Any], Any], given: Any) -> Any:

@@ -175,11 +175,12 @@ class Probe:
         """Give each sample a weight, in the one shape that Keras aligns with the errors.
 
         That is `(B,)` for one error a sample, `(B, 1)` for one a step: Keras takes `(B,)` for
-        weights of steps there. Beside a mask of Keras it is the shape of that mask: on PyTorch
-        Keras multiplies the weights by it in place.
+        weights of steps there. Beside a mask of Keras it is the shape of that mask where Keras
+        calls the loss: on PyTorch it multiplies the weights by it in place.
         """
         rank = self.elements(batch).ndim if self.subject.has_elements else 1
-        mask = batch.mask_or_ones() if batch.by_keras else None
+        by_keras = type(self.subject.loss).__call__ is keras.losses.Loss.__call__
+        mask = batch.mask_or_ones() if batch.by_keras and by_keras else None
         rank = rank if mask is None else mask.ndim
         lying = np.reshape(weights, (batch.size, *(1,) * (rank - 1))).astype("float32")
         spread = lying if mask is None else np.broadcast_to(lying, mask.shape)

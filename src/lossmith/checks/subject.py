@@ -12,6 +12,7 @@ import keras
 
 from lossmith import backend
 from lossmith.checks.inputs import Batch
+from lossmith.core.functions import as_keras_wraps, function_name
 from lossmith.messages import ArgumentError
 
 Tensor = Any
@@ -92,8 +93,9 @@ def as_subject(given: Any) -> Subject:
             name = code.__name__
         loss: Callable[..., Tensor] = found
     elif callable(found):
-        name, code = getattr(found, "__name__", type(found).__name__), found
-        loss = _as_keras_wraps(found, name)
+        _refuse_other_framework(found)
+        name, code = function_name(found), found
+        loss = as_keras_wraps(found, name)
     else:
         raise ArgumentError(
             "this is not a loss",
@@ -142,17 +144,6 @@ def _by_name(name: str) -> Any:
             expected="a name that compile(loss=...) takes",
             fix='lm.check("mse")',
         ) from None
-
-
-def _as_keras_wraps(function: Callable[..., Tensor], name: str) -> keras.losses.Loss:
-    """Make of a function what `compile` makes of it.
-
-    Keras' wrapper aligns ranks. It is not public by name, but it is the class under every
-    function-backed loss.
-    """
-    _refuse_other_framework(function)
-    wrapper = keras.losses.MeanSquaredError.__mro__[1]
-    return wrapper(function, name=name)
 
 
 def _refuse_other_framework(function: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lossmith import __version__
-from lossmith.cli import check, demo, lint, listing
+from lossmith.cli import check, demo, explain, lint, listing, report
 from lossmith.cli.exits import UNABLE
 from lossmith.messages import LossmithError
 
@@ -33,6 +33,8 @@ def main() -> None:
 main.add_command(check.check)
 main.add_command(check.explain_check)
 main.add_command(demo.demo)
+main.add_command(explain.explain)
 main.add_command(lint.lint)
 main.add_command(lint.rule)
 main.add_command(listing.listing)
+main.add_command(report.report)

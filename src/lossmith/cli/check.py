@@ -62,7 +62,7 @@ def check(ctx: click.Context, target: str, backend: str | None, form: str, **giv
     from lossmith.cli.check_reading import Reading
     from lossmith.cli.check_session import Bar, Session
 
-    path, name = _target(target)
+    path, name = target_of(target)
     given["promises"] = _promises(given.pop("promise"))
     reading = Reading.of(path)
     with tempfile.TemporaryDirectory(prefix="lossmith") as folder, Bar() as bar:
@@ -101,13 +101,15 @@ def explain_check(name: str) -> None:
     click.echo(pages.Page.of(chosen(name)[name]).text(), nl=False)
 
 
-def prepare_keras() -> None:
-    """Let Keras start on a backend that is there, as `check` does."""
+def prepare_keras(backend: str | None = None) -> None:
+    """Let Keras start on a backend, or on one that is there, as `check` does."""
+    if backend is not None:
+        os.environ["KERAS_BACKEND"] = _backends(backend)[0]
     os.environ.setdefault("KERAS_BACKEND", _backends(None)[0])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _target(text: str) -> tuple[Path, str]:
+def target_of(text: str) -> tuple[Path, str]:
     """Take `FILE[:NAME]` apart."""
     path, _, name = text.rpartition(":")
     if Path(text).is_file():

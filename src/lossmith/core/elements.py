@@ -43,11 +43,10 @@ class Ratio:
     @property
     def value(self) -> Tensor:
         """The sum divided by the count of all replicas; 0 where nothing counted."""
-        if self.count is None:
-            return self.sum
-        scalar = len(self.sum.shape) == 0  # TensorFlow's empty shape is true
-        count = backend.all_replicas(self.count) if scalar else self.count
-        return safe_divide(self.sum, count)
+        if len(self.sum.shape) > 0:
+            return self.sum if self.count is None else safe_divide(self.sum, self.count)
+        total = backend.numerator(self.sum)
+        return total if self.count is None else safe_divide(total, backend.all_replicas(self.count))
 
 
 def safe_divide(total: Tensor, count: Tensor) -> Tensor:

@@ -10,17 +10,27 @@ from keras import ops
 from lossmith.core import axes as named_axes
 from lossmith.core.axes import Tensor
 from lossmith.core.elements import safe_divide
+from lossmith.core.fused import linear_cross_entropy
+from lossmith.core.labels import legal_labels
 from lossmith.core.notation import parse_axes
+from lossmith.core.paths.best import dtw_path
+from lossmith.core.paths.soft_dtw import soft_dtw, soft_dtw_alignment, soft_dtw_penalty
 
 __all__ = [
     "class_weight_for",
+    "ctc_feasible",
+    "dtw_path",
     "lengths_to_mask",
+    "linear_cross_entropy",
     "masked_mean",
     "masked_sum",
     "pick",
     "repeat_to",
     "safe_divide",
     "safe_where",
+    "soft_dtw",
+    "soft_dtw_alignment",
+    "soft_dtw_penalty",
 ]
 
 
@@ -41,6 +51,34 @@ def lengths_to_mask(lengths: Tensor, maxlen: int | Tensor) -> Tensor:
     """
     lengths = ops.expand_dims(ops.convert_to_tensor(lengths), -1)
     return ops.arange(maxlen, dtype="int32") < ops.cast(lengths, "int32")
+
+
+def ctc_feasible(labels: Tensor, label_lengths: Tensor, input_lengths: Tensor) -> Tensor:
+    """Return which samples have frames enough for their labels.
+
+    CTC needs a frame for each label, and one more between two equal ones. What it says of the rest
+    is infinite.
+
+    Args:
+        labels: (batch, labels); behind the lengths anything.
+        label_lengths: (batch,) integers.
+        input_lengths: (batch,) integers, how many frames there are.
+
+    Returns:
+        (batch,) booleans.
+
+    Example:
+        >>> import keras, lossmith as lm
+        >>> found = lm.ops.ctc_feasible([[1, 2], [1, 1]], [2, 2], [2, 2])
+        >>> keras.ops.convert_to_numpy(found).tolist()
+        [True, False]
+    """
+    labels = ops.convert_to_tensor(labels)
+    needed = ops.cast(ops.convert_to_tensor(label_lengths), "int32")
+    later = lengths_to_mask(needed - 1, ops.shape(labels)[1] - 1)
+    repeats = ops.logical_and(ops.equal(labels[:, 1:], labels[:, :-1]), later)
+    needed = needed + ops.sum(ops.cast(repeats, "int32"), axis=1)
+    return needed <= ops.cast(ops.convert_to_tensor(input_lengths), "int32")
 
 
 def safe_where(
@@ -175,7 +213,7 @@ def class_weight_for(labels: Tensor, class_weights: Tensor) -> Tensor:
     class_weights = ops.convert_to_tensor(class_weights)
     if not named_axes.is_integer(labels):
         return ops.sum(labels * class_weights, axis=-1)
-    legal, index = _classes(labels, class_weights)
+    legal, index = legal_labels(labels, ops.shape(class_weights)[-1])
     weights = ops.take(class_weights, index, axis=0)
     return ops.where(legal, weights, ops.full_like(weights, float("nan")))
 
@@ -196,20 +234,9 @@ def pick(values: Tensor, labels: Tensor) -> Tensor:
         [2.0, 3.0]
     """
     values, labels = ops.convert_to_tensor(values), ops.convert_to_tensor(labels)
-    legal, index = _classes(labels, values)
+    legal, index = legal_labels(labels, ops.shape(values)[-1])
     picked = ops.squeeze(ops.take_along_axis(values, ops.expand_dims(index, -1), axis=-1), -1)
     return ops.where(legal, picked, ops.full_like(picked, float("nan")))
-
-
-def _classes(labels: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which labels are classes of `values`, and them as indices, 0 where they are not.
-
-    NaN, 1.5 and an integer too long for int32 are no classes, whatever a cast makes of them.
-    """
-    index = ops.cast(labels, "int32")
-    within = ops.logical_and(index >= 0, index < ops.shape(values)[-1])
-    legal = ops.logical_and(within, ops.equal(ops.cast(index, labels.dtype), labels))
-    return legal, ops.where(legal, index, ops.zeros_like(index))
 
 
 def _prepared(values: Any, mask: Any, weights: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:

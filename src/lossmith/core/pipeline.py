@@ -10,15 +10,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from lossmith import backend
 from lossmith.core.axes import (
     Named,
     Tensor,
     axes_text,
-    bind,
     combine,
     is_integer,
+    line_up,
     merged,
-    named,
 )
 from lossmith.core.context import Context
 from lossmith.core.elements import Elements, Ratio
@@ -31,6 +31,30 @@ from lossmith.core.sources import Sources
 from lossmith.messages import ShapeError
 
 _AUTOMATIC = "sample_weight"
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where a loss is computed, and how much each position counts.
+
+    Attributes:
+        context: The inputs, lined up, selected and adjusted.
+        axes: The axes of the elements.
+        mask: Which positions count, over axes of the elements or ones inside them; None: all.
+        scales: Weights that multiply the inputs.
+        weights: Weights that multiply the error.
+    """
+
+    context: Context
+    axes: tuple[str, ...]
+    mask: Named | None
+    scales: tuple[Named, ...]
+    weights: tuple[Named, ...]
+
+    @property
+    def counted(self) -> Named | None:
+        """Which elements count; None: all."""
+        return None if self.mask is None else outer(self.mask, self.axes)
 
 
 @dataclass(frozen=True)
@@ -65,12 +89,31 @@ class Pipeline:
         parts = (*self.select, *self.weights, *((self.mask,) if self.mask else ()))
         return (*self.of, *(source for part in parts for source in part.sources))
 
+    def divisor_moves(self, *, masked: bool) -> bool:
+        """Tell whether the data decides what it divides by; `masked`: by a mask of Keras too."""
+        words = {step.word for step in self.reduce.steps}
+        masked = masked or self.mask is not None
+        return "weighted_mean" in words or (masked and "mean" in words)
+
     def ratio(self, sources: Sources) -> Ratio:
         """Return the reduced loss before its division."""
-        return self.reduce(self.elements(sources))
+        ratio = self.reduce(self.elements(sources))
+        if self._of_samples or ratio.count is not None:
+            return ratio
+        return Ratio(ratio.sum / backend.replicas(), None)  # each replica has all of the weights
 
     def elements(self, sources: Sources) -> Elements:
         """Return the un-reduced loss.
+
+        Raises:
+            LossmithError: Where tensors do not line up, or one is not there.
+        """
+        found = self.positions(sources)
+        values = evaluate(self.error, found.context, found.axes, found.mask, found.scales)
+        return Elements(values, found.counted, found.weights, found.context.sizes)
+
+    def positions(self, sources: Sources) -> Positions:
+        """Return where the loss is computed, and how much that counts, before any error is.
 
         Raises:
             LossmithError: Where tensors do not line up, or one is not there.
@@ -87,10 +130,7 @@ class Pipeline:
                 given = context.leading_field(given, _AUTOMATIC)
                 weights.append(self._weight(given, context, mask, axes))
         sizes = _sizes(context.inputs.values(), context.sizes)
-        selected = context.replace(sizes=sizes)
-        values = evaluate(self.error, selected, axes, mask, tuple(scales))
-        counted = None if mask is None else outer(mask, axes)
-        return Elements(values, counted, tuple(weights), sizes)
+        return Positions(context.replace(sizes=sizes), axes, mask, tuple(scales), tuple(weights))
 
     @property
     def _of_samples(self) -> bool:
@@ -100,12 +140,7 @@ class Pipeline:
     def _open(self, sources: Sources) -> Context:
         tensors = {source: sources.tensor(source) for source in self.of}
         axes = self.axes or default_axes(self.error, tensors)
-        given = {
-            source: named(tensor, written, source)
-            for (source, tensor), written in zip(tensors.items(), axes.inputs, strict=True)
-        }
-        binding = bind(given)
-        given = {source: binding.hold(tensor, source) for source, tensor in given.items()}
+        given, sizes = line_up(tensors, axes.inputs)
         prediction = given[self.of[-1]]
         chosen = [part.axis_of(prediction.axes, axes.consumed) for part in self.select]
         gone = {axis for axis, part in zip(chosen, self.select, strict=True) if not part.keeps}
@@ -117,8 +152,8 @@ class Pipeline:
             leading=tuple(name for name in prediction.axes if name not in consumed),
             consumed=consumed,
             components=() if self.error.flattens else consumed,
-            sizes=binding.sizes,
-            dtype=self.dtype or _at_least_float32(prediction.value),
+            sizes=sizes,
+            dtype=self.dtype or at_least_float32(prediction.value),
         )
         for part, axis in zip(self.select, chosen, strict=True):
             context = context.replace(select=_then(context, part, context.axis(axis)))
@@ -154,7 +189,7 @@ class Pipeline:
         if automatic is not None and not any(mask.automatic for mask in asked):
             masks.append(context.leading_field(automatic, "Keras' mask"))
         for mask in masks:
-            _check_known(mask, (*axes, *context.consumed), "the mask")
+            check_known(mask, (*axes, *context.consumed), "the mask")
         return fold(lambda a, b: combine(ops.logical_and, a, b), masks) if masks else None
 
     def _safe(self, context: Context, mask: Named | None, axes: tuple[str, ...]) -> Context:
@@ -165,7 +200,7 @@ class Pipeline:
     def _weight(
         self, weight: Named, context: Context, mask: Named | None, axes: tuple[str, ...]
     ) -> Named:
-        _check_known(weight, axes, "a weight")
+        check_known(weight, axes, "a weight")
         weight = weight.map(lambda x: ops.stop_gradient(ops.cast(x, context.dtype)))
         if mask is None:
             return weight
@@ -191,7 +226,8 @@ def _sizes(tensors: Iterable[Named], before: dict[str, Any]) -> dict[str, Any]:
     return sizes
 
 
-def _check_known(x: Named, axes: tuple[str, ...], what: str) -> None:
+def check_known(x: Named, axes: tuple[str, ...], what: str) -> None:
+    """Refuse a mask or a weight over axes that the elements do not have."""
     unknown = [name for name in x.axes if name not in axes]
     if unknown:
         raise ShapeError(
@@ -202,6 +238,7 @@ def _check_known(x: Named, axes: tuple[str, ...], what: str) -> None:
         )
 
 
-def _at_least_float32(prediction: Tensor) -> str:
+def at_least_float32(prediction: Tensor) -> str:
+    """Return what a loss of a prediction is computed in."""
     dtype = keras.backend.standardize_dtype(prediction.dtype)
     return "float64" if dtype == "float64" else "float32"

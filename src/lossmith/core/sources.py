@@ -45,6 +45,7 @@ class Sources:
         sample_weight: Keras' sample weights, or None.
         layer: Outputs of layers, by the name that the loss gives them; None without a model.
         weights: Weights of the model, by the name that the loss gives them; None without a model.
+        head: Last layers that a loss computes itself, by name, each a `Head`; None without a model.
     """
 
     y: Any
@@ -53,6 +54,7 @@ class Sources:
     sample_weight: Any = None
     layer: Mapping[str, Any] | None = None
     weights: Mapping[str, Any] | None = None
+    head: Mapping[str, Any] | None = None
 
     def raw(self, source: str) -> Any:
         """Return what the user gave under a name, as given.
@@ -132,7 +134,7 @@ class Sources:
 
 
 def _absent(kind: str, source: str) -> SourceError:
-    if kind in ("x", *_FIELDS_ONLY):
+    if kind in ("x", "head", *_FIELDS_ONLY):
         return SourceError(
             "this loss needs a model that hands it more than target and prediction",
             got=f"{source!r} without a model",

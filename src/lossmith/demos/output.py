@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 CURVES = "curves.png"
+RUN = "run"
+PAGE = "report.html"
 
 
 class Output:
@@ -55,14 +57,33 @@ class Output:
         self._write(RESULTS, f"{text}\n".encode())
         self._write(CURVES, image.getvalue())
 
+    @property
+    def run(self) -> Path:
+        """The run directory of a training, of which `write_page` makes a page."""
+        return self._place() / RUN
+
+    def write_page(self, title: str) -> Path:
+        """Write a page of the run directory, and return where it is."""
+        from lossmith.look import page
+        from lossmith.look.run_dir import read
+
+        path = self._place() / PAGE
+        self.written.append(path)
+        page.write(path, title, page.of_run(read(self.run)))
+        return path
+
     def _write(self, name: str, content: bytes) -> None:
+        directory = self._place()
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / name
+        self.written.append(path)
+        path.write_bytes(content)
+
+    def _place(self) -> Path:
         if self.directory is None:
             message = "an Output without a directory writes nothing"
             raise RuntimeError(message)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        path = self.directory / name
-        self.written.append(path)
-        path.write_bytes(content)
+        return self.directory
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +102,7 @@ def _obstacle(directory: Path) -> str | None:
         return f"{nearest} is not a directory"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return f"{nearest} is not writable"
-    for path in (directory / RESULTS, directory / CURVES):
+    for path in (directory / name for name in (RESULTS, CURVES, PAGE)):
         if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
             return f"{path} cannot be written over"
     return None

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import keras
 
-from lossmith.core.elements import Elements
 from lossmith.core.kinds import Adjust, Error, Mask, Select, Weight, options
 from lossmith.core.layout import check_axes
 from lossmith.core.notation import Axes, parse_axes
 from lossmith.core.part import Part
 from lossmith.core.pipeline import Pipeline
 from lossmith.core.reduce import parse_reduce
-from lossmith.core.sources import Sources, check_source
-from lossmith.losses._objective import NamedRatio, Term
-from lossmith.messages import ArgumentError, LossmithError, NotationError, listed
+from lossmith.core.sources import check_source
+from lossmith.losses._single import Single, checked_dtype
+from lossmith.messages import ArgumentError, NotationError, listed
 from lossmith.parts.errors._given import resolve_error
-
-_DTYPES = (None, "float32", "float64")
 
 
 @keras.saving.register_keras_serializable("lossmith")
-class Loss(Term):
+class Loss(Single[Pipeline]):
     """A loss put together from parts that meet by named axes.
 
     The value is a sum over the positions that count, divided once by their number. Keras'
@@ -80,41 +77,20 @@ class Loss(Term):
         dtype: str | None = None,
     ) -> None:
         resolved = resolve_error(error)
-        super().__init__(name=name or _name(error, resolved), dtype=_checked_dtype(dtype))
+        super().__init__(name=name or _name(error, resolved), dtype=checked_dtype(dtype))
         sources = (of,) if isinstance(of, str) else tuple(of)
         self.pipeline = Pipeline(
             error=resolved,
             axes=None if axes is None else parse_axes(axes),
             of=tuple(check_source(source) for source in sources),
-            select=_parts(Select, select, "select"),
-            adjust=_parts(Adjust, adjust, "adjust"),
-            mask=_one_mask(_parts(Mask, mask, "mask")),
-            weights=_parts(Weight, weights, "weights"),
+            select=checked_parts(Select, select, "select"),
+            adjust=checked_parts(Adjust, adjust, "adjust"),
+            mask=one_mask(checked_parts(Mask, mask, "mask")),
+            weights=checked_parts(Weight, weights, "weights"),
             reduce=parse_reduce(reduce),
             dtype=dtype,
         )
-        _check(self.pipeline)
-
-    def ratios(self, sources: Sources) -> list[NamedRatio]:
-        """Return the term before its division."""
-        try:
-            return [NamedRatio(self.name, 1.0, self.pipeline.ratio(sources))]
-        except LossmithError as error:
-            raise error.inside(self.name) from None
-
-    def elements(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Elements:
-        """Return the un-reduced errors, with their mask and weights."""
-        return self.pipeline.elements(Sources(y_true, y_pred, sample_weight=sample_weight))
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a loss like this one with some arguments changed.
-
-        Example:
-            >>> import lossmith as lm
-            >>> lm.Loss("mse", "b t, b t").replace(reduce="sum")
-            Loss(Squared(), 'b t, b t', reduce='sum', name='mse')
-        """
-        return type(self)(**{**self._arguments(), **changes})
+        check_pipeline(self.pipeline)
 
     def _arguments(self) -> dict[str, Any]:
         p = self.pipeline
@@ -131,20 +107,6 @@ class Loss(Term):
             "dtype": p.dtype,
         }
 
-    def get_config(self) -> dict[str, Any]:
-        """Return all arguments, the parts in Keras' serialised form."""
-        return {
-            name: keras.saving.serialize_keras_object(value)
-            for name, value in self._arguments().items()
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build the loss again."""
-        return cls(
-            **{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()}
-        )
-
     def __repr__(self) -> str:
         """Write it as it can be typed."""
         given = self._arguments()
@@ -160,7 +122,8 @@ def _name(given: Any, error: Error) -> str:
     return given if isinstance(given, str) else error.label
 
 
-def _parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:
+def checked_parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:
+    """Return one part or several as a tuple, all of one kind."""
     parts = options(given)
     for part in parts:
         if not isinstance(part, kind):
@@ -173,7 +136,8 @@ def _parts(kind: type[Part], given: Any, argument: str) -> tuple[Any, ...]:
     return parts
 
 
-def _one_mask(masks: tuple[Mask, ...]) -> Mask | None:
+def one_mask(masks: tuple[Mask, ...]) -> Mask | None:
+    """Return the only mask, or None."""
     if len(masks) > 1:
         raise ArgumentError(
             "a loss has one mask",
@@ -184,18 +148,7 @@ def _one_mask(masks: tuple[Mask, ...]) -> Mask | None:
     return masks[0] if masks else None
 
 
-def _checked_dtype(dtype: str | None) -> str | None:
-    if dtype not in _DTYPES:
-        raise ArgumentError(
-            "a loss is computed in at least float32",
-            got=f"dtype={dtype!r}",
-            expected=f"one of {listed(_DTYPES)}",
-            fix="leave dtype out: low precision predictions are raised to float32",
-        )
-    return dtype
-
-
-def _check(pipeline: Pipeline) -> None:
+def check_pipeline(pipeline: Pipeline) -> None:
     """Hold the arguments to each other, as far as that needs no tensor."""
     arity = pipeline.error.arity
     if len(set(pipeline.of)) != (arity or len(pipeline.of)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import keras
@@ -19,11 +19,19 @@ from lossmith.parts.schedules import KerasSchedule
 
 @dataclass(frozen=True)
 class NamedRatio:
-    """A term of one step: its name, its factor in the total, its sum and count."""
+    """A term of one step.
+
+    Attributes:
+        name: Its name.
+        factor: Its factor in the total.
+        ratio: Its sum and count.
+        metrics: Sums and counts that come out of the same pass, by name.
+    """
 
     name: str
     factor: Any
     ratio: Ratio
+    metrics: Mapping[str, Ratio] = field(default_factory=dict[str, Ratio])
 
     @property
     def value(self) -> Tensor:
@@ -40,7 +48,13 @@ class NamedRatio:
 
 
 class Term(keras.losses.Loss):
-    """A Keras loss that is computed from sources, and adds up with others."""
+    """A Keras loss that is computed from sources, and adds up with others.
+
+    Attributes:
+        metrics: The names of what else comes out of its pass.
+    """
+
+    metrics: tuple[str, ...] = ()
 
     def ratios(self, sources: Sources) -> list[NamedRatio]:
         """Return every term before its division."""
@@ -152,7 +166,7 @@ class Objective(Term):
     def ratios(self, sources: Sources) -> list[NamedRatio]:
         """Return every term before its division."""
         return [
-            NamedRatio(name, factor, term.ratios(sources)[0].ratio)
+            replace(term.ratios(sources)[0], name=name, factor=factor)
             for name, factor, term in _terms(self)
         ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from keras import ops
@@ -37,7 +40,8 @@ class Compiled:
         factors = dict(zip(self.objective.names, self.objective.factors, strict=True))
         self._factors = {name: f for name, f in factors.items() if isinstance(f, Factor)}
         fixed = {name: None if name in self._factors else f for name, f in factors.items()}
-        self.log = TermLog(fixed)
+        terms = zip(self.objective.names, self.objective.terms, strict=True)
+        self.log = TermLog(fixed, {name: term.metrics for name, term in terms})
 
     @property
     def settable(self) -> tuple[str, ...]:
@@ -65,12 +69,29 @@ class Compiled:
             self._progress.end_step()
         return total
 
+    def factors(self) -> dict[str, float]:
+        """Return the factor of each term, as it is now."""
+        named = zip(self.objective.names, self.objective.factors, strict=True)
+        now = {name: self._now(name, factor) for name, factor in named}
+        return {name: float(ops.convert_to_numpy(factor)) for name, factor in now.items()}
+
+    @property
+    def values(self) -> dict[str, Callable[[Sources], Tensor]]:
+        """What computes the part of each term in the total, alone."""
+        o = self.objective
+        rows = zip(o.names, o.factors, o.terms, strict=True)
+        return {name: partial(self._value, name, factor, term) for name, factor, term in rows}
+
+    def _value(self, name: str, factor: Any, term: Term, sources: Sources) -> Tensor:
+        (alone,) = term.ratios(sources)
+        return NamedRatio(name, self._now(name, factor), alone.ratio).value
+
     def _moved(self, term: NamedRatio) -> NamedRatio:
         """Put the factor of this step in the place of one that moves."""
-        if term.name not in self._factors:
-            return term
-        progress = self._progress.progress(term.name)
-        return NamedRatio(term.name, self._factors[term.name](progress), term.ratio)
+        return replace(term, factor=self._now(term.name, term.factor))
+
+    def _now(self, name: str, factor: Any) -> Any:
+        return factor(self._progress.progress(name)) if name in self._factors else factor
 
     def _penalties(self) -> list[Tensor]:
         return [

@@ -12,7 +12,9 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor
+from lossmith.core.fused import Head
 from lossmith.messages import SourceError, closest, listed
+from lossmith.model._heads import check_head, head_of, left_out
 from lossmith.model._progress import PROGRESS
 
 Call = Callable[..., Any]
@@ -35,6 +37,10 @@ class Inside:
     def __init__(self, model: Any, sources: tuple[str, ...]) -> None:
         self._model = model
         self._layers = find_layers(model, _fields("layer", sources))
+        heads = find_layers(model, _fields("head", sources), written="{}")
+        self._heads = {name: check_head(layer) for name, layer in heads.items()}
+        self._given: dict[str, Any] = {}
+        self._waits = False
         self._patterns = _fields("weights", sources)
         self.outputs: dict[str, Any] = {}
         if model.built:
@@ -53,6 +59,20 @@ class Inside:
         outputs, self.outputs = self.outputs, {}
         return outputs
 
+    def heads(self) -> dict[str, Head]:
+        """Return the last layers that the loss computes itself, and keep none of them."""
+        given, self._given = self._given, {}
+        return {name: head_of(self._heads[_layer_of(name)], x) for name, x in given.items()}
+
+    @contextmanager
+    def leaving_out_heads(self) -> Generator[None]:
+        """Have these layers compute their outputs only where something else asks for them."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+
     @contextmanager
     def recording(self) -> Generator[None]:
         """Write down what the layers return: as `name`, or `name:0`, `name:1`, ... if more.
@@ -60,15 +80,26 @@ class Inside:
         Of several passes, such as one that builds the model before the one that counts, the last.
         """
         calls: dict[str, list[Any]] = {name: [] for name in self._layers}
+        given: dict[str, list[Any]] = {name: [] for name in self._heads}
         with ExitStack() as stack:
-            stack.enter_context(_in_place_of_call(self._model, _afresh(calls)))
+            afresh = _afresh([*calls.values(), *given.values()])
+            stack.enter_context(in_place_of_call(self._model, afresh))
             for name, layer in self._layers.items():
-                stack.enter_context(_in_place_of_call(layer, _recorded(calls[name])))
+                stack.enter_context(in_place_of_call(layer, _recorded(calls[name])))
+            for name, layer in self._heads.items():
+                leave_out = left_out(layer, given[name], waits=self._waits)
+                stack.enter_context(in_place_of_call(layer, leave_out))
             yield
-        self.outputs = {}
-        for name, found in calls.items():
-            several = {f"{name}:{place}": output for place, output in enumerate(found)}
-            self.outputs.update({name: found[0]} if len(found) == 1 else several)
+        self.outputs, self._given = _by_call(calls), _by_call(given)
+
+
+def _by_call(calls: dict[str, list[Any]]) -> dict[str, Any]:
+    """Name what was written down: by the layer, or by the layer and the place of the call."""
+    named: dict[str, Any] = {}
+    for name, found in calls.items():
+        several = {f"{name}:{place}": x for place, x in enumerate(found)}
+        named.update({name: found[0]} if len(found) == 1 else several)
+    return named
 
 
 def layer_paths(model: Any) -> dict[str, Any]:
@@ -91,7 +122,7 @@ def _children(layer: Any) -> dict[str, Any]:
     return {**backend.sublayers(layer), **own}
 
 
-def find_layers(model: Any, names: list[str]) -> dict[str, Any]:
+def find_layers(model: Any, names: list[str], written: str = "layer:{}") -> dict[str, Any]:
     """Return the layers that a loss names.
 
     A name may end in `:0`, `:1`, ... for one of the calls of a layer that is called several times.
@@ -105,9 +136,9 @@ def find_layers(model: Any, names: list[str]) -> dict[str, Any]:
             near = closest(name, known)
             raise SourceError(
                 f"the model has no layer {_layer_of(name)!r}",
-                got=f"'layer:{name}'",
+                got=repr(written.format(name)),
                 expected=f"one of its layers: {listed(near)}",
-                fix=f"write 'layer:{near[0]}'",
+                fix=f"write {written.format(near[0])!r}",
             )
     return {_layer_of(name): known[_layer_of(name)] for name in names}
 
@@ -150,7 +181,8 @@ def _layer_of(name: str) -> str:
 
 
 @contextmanager
-def _in_place_of_call(layer: Any, wrap: Callable[[Call], Call]) -> Generator[None]:
+def in_place_of_call(layer: Any, wrap: Callable[[Call], Call]) -> Generator[None]:
+    """Wrap what a layer does when it is called, for a while."""
     own = layer.__dict__.get("call")
     layer.call = wrap(layer.call)
     try:
@@ -172,10 +204,10 @@ def _recorded(found: list[Any]) -> Callable[[Call], Call]:
     return wrap
 
 
-def _afresh(calls: dict[str, list[Any]]) -> Callable[[Call], Call]:
+def _afresh(calls: list[list[Any]]) -> Callable[[Call], Call]:
     def wrap(call: Call) -> Call:
         def afresh(*args: Any, **kwargs: Any) -> Any:
-            for found in calls.values():
+            for found in calls:
                 found.clear()
             return call(*args, **kwargs)
 

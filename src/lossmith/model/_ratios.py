@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from lossmith import backend
 from lossmith.core.axes import Tensor
 from lossmith.core.elements import Ratio, safe_divide
 from lossmith.losses._objective import NamedRatio
@@ -39,14 +40,19 @@ class RatioMetric(keras.metrics.Metric):
 
     def update_state(self, ratio: Ratio, factor: Any) -> None:
         """Add the sum and count of a batch; a term that is a plain sum counts once a batch."""
-        total = ops.cast(ops.stop_gradient(ratio.sum), self.dtype)
-        count = 1.0 if ratio.count is None else ops.cast(ratio.count, self.dtype)
+        total = backend.logged(ops.cast(ops.stop_gradient(ratio.sum), self.dtype))
+        one = ops.ones((), self.dtype)
+        count = (
+            backend.replica_share(one)
+            if ratio.count is None
+            else backend.logged(ops.cast(ratio.count, self.dtype))
+        )
         self.sum.assign_add(total)
         self.count.assign_add(count)
         if self.moves:
             factor = ops.stop_gradient(ops.convert_to_tensor(factor, dtype=self.dtype))
             self.weighted.assign_add(factor * total)
-            self.factor.assign(factor)
+            self.factor.assign(backend.replica_share(factor))
 
     def result(self) -> Tensor:
         """Return the value; 0 while nothing counted."""
@@ -59,6 +65,18 @@ class RatioMetric(keras.metrics.Metric):
         return safe_divide(ops.convert_to_tensor(self.weighted), ops.convert_to_tensor(self.count))
 
 
+class Perplexity(RatioMetric):
+    """The exponential of a mean over all batches so far."""
+
+    def result(self) -> Tensor:
+        """Return the value; 1 while nothing counted."""
+        return ops.exp(super().result())
+
+
+MEASURED = {"accuracy": RatioMetric, "perplexity": Perplexity}
+"""What a term's pass may measure beside its loss."""
+
+
 class TermLog:
     """The metrics of one compiled objective.
 
@@ -66,9 +84,19 @@ class TermLog:
 
     Args:
         factors: The factors of the terms, by name; None for one that moves.
+        measured: The metrics that come out of each term's pass. As Keras does for outputs, the
+            term's name is put before them where several terms have any.
     """
 
-    def __init__(self, factors: dict[str, float | None]) -> None:
+    def __init__(
+        self, factors: dict[str, float | None], measured: dict[str, tuple[str, ...]]
+    ) -> None:
+        several = sum(bool(metrics) for metrics in measured.values()) > 1
+        self.measured = {
+            (term, metric): MEASURED[metric](f"{term}_{metric}" if several else metric, 1.0)
+            for term, metrics in measured.items()
+            for metric in metrics
+        }
         self.terms = [RatioMetric(name, factor) for name, factor in factors.items()]
         self.others = {name: keras.metrics.Mean(name=name) for name in OTHERS}
         self.seen: set[str] = set()
@@ -78,12 +106,14 @@ class TermLog:
     @property
     def metrics(self) -> list[Any]:
         """All metrics, for the model to keep."""
-        return [*self.terms, *self.others.values(), self.batches]
+        return [*self.terms, *self.measured.values(), *self.others.values(), self.batches]
 
     def update(self, terms: list[NamedRatio]) -> None:
         """Add the sums and counts of a batch."""
         for metric, term in zip(self.terms, terms, strict=True):
             metric.update_state(term.ratio, term.factor)
+            for name, ratio in term.metrics.items():
+                self.measured[term.name, name].update_state(ratio, 1.0)
         self.batches.update_state(1.0)
 
     def added(self, found: dict[str, list[Tensor]]) -> list[Tensor]:
@@ -109,4 +139,5 @@ class TermLog:
             for metric in self.terms
             if metric.moves
         }
-        return {"loss": total, **named, **others, **factors}
+        measured = {metric.name: metric.result() for metric in self.measured.values()}
+        return {"loss": total, **named, **measured, **others, **factors}

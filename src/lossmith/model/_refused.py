@@ -58,7 +58,7 @@ def check_accumulation(objective: Objective, optimizer: Any, output: Any = None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     batches = getattr(optimizer, "gradient_accumulation_steps", None)
     masked = any(backend.keras_mask(x) is not None for x in keras.tree.flatten(output))
-    moving = [name for name, p in _pipelines(objective).items() if _counts(p, masked=masked)]
+    moving = [name for name, p in _pipelines(objective).items() if p.divisor_moves(masked=masked)]
     if batches and moving:
         raise ArgumentError(
             "accumulated gradients are averaged over batches, whatever each of them counts",
@@ -68,12 +68,6 @@ def check_accumulation(objective: Objective, optimizer: Any, output: Any = None)
             fix=f'write {batches} / count * lm.Loss(..., reduce="sum"), with the count of a '
             f"usual group of {batches} batches",
         )
-
-
-def _counts(pipeline: Pipeline, *, masked: bool) -> bool:
-    words = {step.word for step in pipeline.reduce.steps}
-    masked = masked or pipeline.mask is not None
-    return "weighted_mean" in words or (masked and "mean" in words)
 
 
 def _pipelines(objective: Objective) -> dict[str, Pipeline]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from lossmith import backend
 from lossmith.core.axes import Tensor
-from lossmith.core.sources import Sources
 from lossmith.losses._objective import Term
 from lossmith.messages import ArgumentError, listed
 from lossmith.model import _fields
 from lossmith.model._compiled import Compiled, added_losses
 from lossmith.model._progress import PROGRESS, ProgressState
 from lossmith.model._refused import check_accumulation, check_class_weight
+from lossmith.model._taps import Taps, counting_taps
+from lossmith.model._terms import Terms
 from lossmith.model._uncounted import WarnOfUncounted
 
 _Base = keras.Model if TYPE_CHECKING else object
 
 
-class ModelMixin(_Base):
+class ModelMixin(Terms, _Base):
     """Hands the losses of a subclassed `keras.Model` everything that they name.
 
     It stands before `keras.Model` among the bases, and does for a class of your own what
@@ -53,8 +54,10 @@ class ModelMixin(_Base):
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a class whose bases stand in the wrong order."""
+        """Refuse a class whose bases stand in the wrong order; hear the taps of its own loss."""
         super().__init_subclass__(**kwargs)
+        if "compute_loss" in cls.__dict__:
+            cls.compute_loss = counting_taps(cls.__dict__["compute_loss"])
         bases = cls.__mro__
         if keras.Model in bases and bases.index(keras.Model) < bases.index(ModelMixin):
             raise ArgumentError(
@@ -68,14 +71,17 @@ class ModelMixin(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._compiled: Compiled | None = None
+        self._taps: Taps | None = None
         self._progress = ProgressState(name=PROGRESS)
 
-    def compile(self, *args: Any, loss: Any = None, **kwargs: Any) -> None:
+    def compile(self, *args: Any, loss: Any = None, taps: Any = None, **kwargs: Any) -> None:
         """Configure training as `keras.Model.compile` does.
 
         Args:
             *args: As for Keras: the optimizer.
             loss: An `lm.Loss`, a sum of these, or any loss of Keras.
+            taps: Of which `lm.tap`s to log statistics: a list of names, for their means, or a dict
+                of names to `"mean"`, `"summary"` or `"histogram"`.
             **kwargs: As for Keras.
         """
         if args[1:]:
@@ -101,6 +107,7 @@ class ModelMixin(_Base):
             optimizer = args[0] if args else kwargs.get("optimizer")
             check_accumulation(compiled.objective, optimizer)
         self._compiled = None
+        self._taps = Taps(taps) if taps else None
         # Keras would wrap the loss, and trace it anew for each train_on_batch.
         super().compile(*args, loss=None if compiled else loss, **kwargs)
         if compiled is not None:
@@ -113,6 +120,8 @@ class ModelMixin(_Base):
         config = super().get_compile_config()
         if self._compiled is not None:
             config["loss"] = keras.saving.serialize_keras_object(self.loss)
+        if self._taps is not None:
+            config["taps"] = self._taps.metric.levels
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -131,9 +140,28 @@ class ModelMixin(_Base):
         with self._recording():
             return super().stateless_call(*args, **kwargs)
 
-    def _recording(self) -> Any:
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a step of training; layers that the loss computes itself are left to it."""
+        with self._leaving_out_heads():
+            return super().train_step(*args, **kwargs)
+
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a step of testing; layers that the loss computes itself are left to it."""
+        with self._leaving_out_heads():
+            return super().test_step(*args, **kwargs)
+
+    def _leaving_out_heads(self) -> Any:
         compiled = self.__dict__.get("_compiled")
-        return compiled.inside.recording() if compiled else nullcontext()
+        return compiled.inside.leaving_out_heads() if compiled else nullcontext()
+
+    def _recording(self) -> Any:
+        compiled, taps = (self.__dict__.get(name) for name in ("_compiled", "_taps"))
+        stack = ExitStack()
+        if compiled is not None:
+            stack.enter_context(compiled.inside.recording())
+        if taps is not None:
+            stack.enter_context(taps.during_call())
+        return stack
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does, and warn of terms that nothing counts for.
@@ -186,32 +214,7 @@ class ModelMixin(_Base):
         weights = [*self.trainable_variables, *self.non_trainable_variables]
         return [*weights, *self.optimizer.variables, *self.metrics_variables]
 
-    def set_factor(self, name: str, value: float) -> None:
-        """Set the factor of a term, from now on.
-
-        Args:
-            name: The name of the term, whose factor is an `lm.schedules.Settable`.
-            value: The factor.
-
-        Raises:
-            ArgumentError: If there is no such term, or its factor is something else.
-        """
-        settable = self.settable_factors
-        if name not in settable:
-            raise ArgumentError(
-                f"the factor of {name!r} cannot be set",
-                got=f"{name!r}",
-                expected=f"a term whose factor is settable: {listed(settable)}",
-                fix=f'compile it as lm.schedules.Settable(1.0) * lm.Loss(..., name="{name}")',
-            )
-        self._progress.set(name, value)
-
-    @property
-    def settable_factors(self) -> dict[str, float]:
-        """The factors that `set_factor` sets, as they are now."""
-        settable = self._compiled.settable if self._compiled else ()
-        return {name: self._progress.value(name) for name in settable}
-
+    @counting_taps
     def compute_loss(
         self,
         x: Any = None,
@@ -223,14 +226,7 @@ class ModelMixin(_Base):
         """Return the total of all terms and of the model's other losses."""
         if self._compiled is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        sources = Sources(
-            y=_fields.targets(self, y),
-            output=_fields.outputs(self, y_pred),
-            x=_fields.inputs(self, x),
-            sample_weight=_fields.targets(self, sample_weight),
-            layer=self._compiled.inside.taken(),
-            weights=self._compiled.inside.weights,
-        )
+        sources = self.loss_sources(x, y, y_pred, sample_weight)
         training = training is True
         if training:
             check_accumulation(self._compiled.objective, self.optimizer, y_pred)
@@ -247,8 +243,9 @@ class ModelMixin(_Base):
     @property
     def metrics(self) -> list[Any]:
         """All metrics, the terms' sums and counts among them."""
-        compiled = self.__dict__.get("_compiled")
-        return [*super().metrics, *(compiled.log.metrics if compiled else [])]
+        compiled, taps = (self.__dict__.get(name) for name in ("_compiled", "_taps"))
+        terms = compiled.log.metrics if compiled else []
+        return [*super().metrics, *terms, *([taps.metric] if taps else [])]
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Return the logs of an epoch so far, the terms from their sums and counts."""
@@ -267,4 +264,4 @@ class ModelMixin(_Base):
                 expected="a name of its own for each log",
                 fix=f'name the loss, as in lm.Loss(..., name="{clash[0]}_loss")',
             )
-        return {**results, **own}
+        return {**results, **own, **(self._taps.metric.result() if self._taps else {})}

@@ -6,9 +6,37 @@ write the golden file anew and read the diff as a user would read the message:
     pytest tests/architecture/test_messages.py --update-golden
 """
 
-from tests.architecture.message_cases import build, check, lint, model
+from tests.architecture.message_cases import (
+    build,
+    check,
+    debugging,
+    distribute,
+    explain,
+    fused,
+    lint,
+    model,
+    paths,
+    report,
+    soft_dtw,
+    taps,
+    transcription,
+)
 
-PILLARS = (build, check, lint, model)
+PILLARS = (
+    build,
+    check,
+    debugging,
+    distribute,
+    explain,
+    fused,
+    lint,
+    model,
+    paths,
+    report,
+    soft_dtw,
+    taps,
+    transcription,
+)
 
 CASES = {name: case for pillar in PILLARS for name, case in pillar.CASES.items()}
 """Id -> what raises. The message must be the same on all backends."""

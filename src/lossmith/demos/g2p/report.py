@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -40,6 +41,11 @@ def show(result: Result) -> None:
     console.print(_words_table(result), "")
     console.print(_padding_table(result), ON_PADDING, sep="\n")
     console.print(f"\n{result.seconds:.0f} seconds in all.")
+
+
+def say_where(page: Path) -> None:
+    """Say which file to open."""
+    _console().print(f"The training with {OURS}, epoch by epoch: {page}", soft_wrap=True)
 
 
 def verdict(result: Result) -> str:

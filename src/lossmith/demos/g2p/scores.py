@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,13 @@ import keras
 import numpy as np
 
 from lossmith.demos.g2p.data import PAD, Corpus, Lexicon, Pronunciation
+from lossmith.look.sinks import Sink
+
+SHOWN = 32
+"""Held-out words of which every phoneme is written down."""
+
+EXTREMES = 10
+"""How many of the hardest words are, and how many of the easiest."""
 
 
 def edits(written: Sequence[str], reference: Sequence[str]) -> int:
@@ -71,26 +78,46 @@ def difference(one: Score, other: Score) -> tuple[float, float]:
 
 def nats_per_phoneme(logits: np.ndarray, wanted: np.ndarray) -> float:
     """Return the mean cross-entropy of the phonemes that are there, in NumPy and float64."""
+    return float(nats(logits, wanted)[wanted != PAD].mean())
+
+
+def nats(logits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy at each step, also where there is no phoneme."""
     logits = logits.astype("float64")
     top = logits.max(axis=-1, keepdims=True)
     norm = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
-    right = np.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
-    return float((norm - right)[wanted != PAD].mean())
+    return norm - np.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
 
 
 class HeldOut(keras.callbacks.Callback):
-    """Measures every epoch on held-out words, with one yardstick for all losses."""
+    """Measures every epoch on held-out words, with one yardstick for all losses.
 
-    def __init__(self, corpus: Corpus) -> None:
+    Args:
+        corpus: The words.
+        sinks: Where the nats of each phoneme go, and which words are hardest.
+    """
+
+    def __init__(self, corpus: Corpus, sinks: Iterable[Sink] = ()) -> None:
         super().__init__()
         self._corpus = corpus
+        self._sinks = list(sinks)
         self.nats: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure."""
-        del epoch, logs
+        wanted = self._corpus.wanted
         logits = self.model.predict_on_batch(list(self._corpus.inputs))
-        self.nats.append(nats_per_phoneme(np.asarray(logits), self._corpus.wanted))
+        losses, mask = nats(np.asarray(logits), wanted), wanted != PAD
+        self.nats.append(float(losses[mask].mean()))
+        if logs is not None:
+            logs["val_nats_per_phoneme"] = self.nats[-1]
+        of_words = losses.mean(axis=1, where=mask)
+        order = np.argsort(of_words)
+        ends = (order[::-1][:EXTREMES], order[:EXTREMES])
+        extremes = [[{"index": i, "loss": of_words[i]} for i in end] for end in ends]
+        for sink in self._sinks:
+            sink.maps(epoch, "nats of held-out phonemes", losses[:SHOWN], mask[:SHOWN], "word step")
+            sink.samples(epoch, *extremes)
 
 
 def padding_effect(

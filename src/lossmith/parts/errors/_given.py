@@ -59,7 +59,7 @@ class KerasLoss(Error):
                 "Keras' CTC takes every frame for a real one: it has no input lengths",
                 got=repr(self.loss.name),
                 expected="an error of single positions, which a mask can leave out",
-                fix='give loss="ctc" to compile itself, where all inputs have their full length',
+                fix='write lm.CTC(lengths={"s": lm.masks.NotEqual(0)}) for labels padded with 0',
             )
         if self.loss.reduction not in ("sum_over_batch_size", "mean"):
             raise ArgumentError(

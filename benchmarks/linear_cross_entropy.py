@@ -1,0 +1,236 @@
+"""Claim: fused cross-entropy costs the counted tokens in time, and a chunk in memory.
+
+Value and gradients, with respect to hidden states and kernel, of the mean over counted tokens:
+`lm.ops.linear_cross_entropy` against Keras' own, the product with the kernel and
+`SparseCategoricalCrossentropy(reduction="mean_with_sample_weight")`; both compiled except on
+PyTorch. There `torch.nn.functional.cross_entropy` and `linear_cross_entropy`, with the best chunk
+we know, run too. 256 features, float32, the counted tokens a prefix of each row of 256.
+
+Memory is by how much the peak of a fresh process rises over what its inputs take, compilation
+included.
+
+The claims are held to CPU time, which a busy machine changes less than time on the clock.
+
+    python benchmarks/linear_cross_entropy.py [--rounds 5] [--small] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measure import (
+    QUIET,
+    TIMING_HEAD,
+    arguments,
+    each_backend,
+    in_turns,
+    table,
+    timing_rows,
+    verdict,
+    write,
+)
+
+FEATURES, ROW = 256, 256
+SMALL, LARGE = (2048, 8192), (8192, 32768)
+SHARES = (1.0, 0.5, 0.25)
+OURS, KERAS = "lm.ops.linear_cross_entropy", "Keras"
+TORCH, TORCH_FUSED = "F.cross_entropy", "F.linear_cross_entropy"
+CHUNK_OF_TORCH = 512
+TIME = {
+    "torch": dict(zip(SHARES, (0.75, 0.42, 0.22), strict=True)),
+    "jax": dict(zip(SHARES, (0.75, 0.42, 0.22), strict=True)),
+    "tensorflow": dict(zip(SHARES, (1.0, 0.55, 0.30), strict=True)),
+}
+MEMORY = {"torch": 0.03, "jax": 0.06, "tensorflow": 0.20}
+
+Step = Callable[[], Any]
+
+
+def data(tokens: int, classes: int, share: float) -> tuple[Any, Any, Any, Any]:
+    """Return hidden states, kernel, labels and mask."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(tokens, FEATURES)).astype("float32")
+    kernel = (rng.normal(size=(FEATURES, classes)) / FEATURES**0.5).astype("float32")
+    labels = rng.integers(0, classes, tokens).astype("int32")
+    lengths = np.linspace(0, 2 * share * ROW, tokens // ROW) if share < 1 else np.full(1, ROW)
+    mask = np.arange(ROW) < np.floor(lengths)[:, None]
+    return hidden, kernel, labels, np.broadcast_to(mask, (tokens // ROW, ROW)).reshape(-1).copy()
+
+
+def ours(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
+    """Compute the mean over counted tokens."""
+    import lossmith as lm
+
+    return lm.ops.linear_cross_entropy(hidden, kernel, labels, mask=mask)
+
+
+def by_keras(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
+    """Compute the same from the logits."""
+    import keras
+
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, reduction="mean_with_sample_weight"
+    )
+    return loss(labels, keras.ops.matmul(hidden, kernel), sample_weight=mask)
+
+
+def of_torch(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
+    """Compute the same with PyTorch's own loss."""
+    import torch
+
+    labels = torch.where(mask, labels.long(), -100)
+    return torch.nn.functional.cross_entropy(hidden @ kernel, labels)
+
+
+def fused_by_torch(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
+    """Compute the same with PyTorch's fused loss."""
+    import torch
+
+    labels = torch.where(mask, labels.long(), -100)
+    return torch.nn.functional.linear_cross_entropy(
+        hidden,
+        kernel.t(),
+        labels,
+        ignore_index=-100,
+        options=torch.nn.LinearCrossEntropyOptions(batch_chunk_size=CHUNK_OF_TORCH),
+    )
+
+
+def ways(backend: str) -> dict[str, Callable[..., Any]]:
+    """Return what is measured, Keras' own way first."""
+    both: dict[str, Callable[..., Any]] = {KERAS: by_keras, OURS: ours}
+    peers = {TORCH: of_torch, TORCH_FUSED: fused_by_torch}
+    return {**both, **peers} if backend == "torch" else both
+
+
+def step_of(backend: str, way: Callable[..., Any], arrays: tuple[Any, ...]) -> Step:
+    """Return a function that computes value and gradients, and waits for them."""
+    if backend == "jax":
+        import jax
+
+        run = jax.jit(jax.value_and_grad(way, argnums=(0, 1)))
+        given = [jax.numpy.asarray(array) for array in arrays]
+        return lambda: jax.block_until_ready(run(*given))
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(autograph=False)
+        def step(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([hidden, kernel])
+                value = way(hidden, kernel, labels, mask)
+            return value, tape.gradient(value, [hidden, kernel])
+
+        given = [tf.constant(array) for array in arrays]
+
+        def run_tensorflow() -> float:
+            return float(step(*given)[0])
+
+        return run_tensorflow
+    import torch
+
+    hidden, kernel, *others = (torch.tensor(array) for array in arrays)
+    watched = [hidden.requires_grad_(), kernel.requires_grad_()]
+
+    def run_torch() -> Any:
+        value = way(hidden, kernel, *others)
+        return value.detach(), torch.autograd.grad(value, watched)
+
+    return run_torch
+
+
+def value_of(found: Any) -> float:
+    """Return the value of a step, whatever comes with it."""
+    return float(found[0] if isinstance(found, tuple) else found)
+
+
+def measure(backend: str, sizes: list[tuple[int, int]], rounds: int) -> dict[str, Any]:
+    """Time all ways for each size and share, and take the memory of each for the largest size."""
+    found: dict[str, Any] = {}
+    for tokens, classes in sizes:
+        for share in SHARES:
+            arrays = data(tokens, classes, share)
+            steps = {name: step_of(backend, way, arrays) for name, way in ways(backend).items()}
+            values = [value_of(step()) for step in steps.values()]
+            np.testing.assert_allclose(values, values[0], rtol=1e-5)
+            timings = in_turns(steps, reference=KERAS, rounds=rounds, warm_up=1)
+            key = f"{tokens} x {classes}, share {share}"
+            found[key] = {name: timing.__dict__ for name, timing in timings.items()}
+    tokens, classes = sizes[-1]
+    found["memory"] = {name: _elsewhere(backend, name, tokens, classes) for name in ways(backend)}
+    return found
+
+
+def _elsewhere(backend: str, name: str, tokens: int, classes: int) -> float:
+    """Take the memory of one way in a process of its own."""
+    command = [sys.executable, __file__, "--backend", backend]
+    command += ["--memory", name, "--tokens", str(tokens), "--classes", str(classes)]
+    environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
+    done = subprocess.run(  # noqa: S603 - this very script
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak(backend: str, name: str, tokens: int, classes: int) -> float:
+    """Return by how many MiB one step raises the peak of this process."""
+    step = step_of(backend, ways(backend)[name], data(tokens, classes, 1.0))
+    small = step_of(backend, ways(backend)[name], data(ROW, 64, 1.0))
+    small()  # what the framework itself loads at the first step
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    step()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> float:
+    rows = dict(row.split(":") for row in Path("/proc/self/status").read_text().splitlines())
+    return int(rows[name].split()[0]) / 1024
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print tables, and hold the claims to them."""
+    for case in next(iter(found.values())).keys() - {"memory"}:
+        table(case, TIMING_HEAD, timing_rows({name: f[case] for name, f in found.items()}))
+    for backend, cases in found.items():
+        for case, timings in cases.items():
+            if case == "memory":
+                ratio, limit = timings[OURS] / timings[KERAS], MEMORY[backend]
+                claim = f"{backend}, peak memory {timings[OURS]:.0f} of {timings[KERAS]:.0f} MiB"
+            else:
+                ratio = timings[OURS]["cpu_ratio"]
+                limit = TIME[backend][float(case.rpartition(" ")[2])]
+                claim = f"{backend}, {case}"
+            verdict(f"{claim}: {ratio:.3f} of Keras', target {limit}", ratio <= limit)
+
+
+def main() -> None:
+    """Measure one backend here, or all of them in processes of their own."""
+    options = arguments(
+        __doc__,
+        rounds=5,
+        memory={"help": "take the memory of this way alone"},
+        tokens={"type": int, "default": 0},
+        classes={"type": int, "default": 0},
+        small={"action": "store_true", "help": "the smaller size only"},
+    )
+    if options.memory:
+        print(json.dumps(peak(options.backend, options.memory, options.tokens, options.classes)))
+    elif options.backend:
+        sizes = [SMALL] if options.small else [SMALL, LARGE]
+        print(json.dumps(measure(options.backend, sizes, options.rounds)))
+    else:
+        found = each_backend(__file__, options, *(["--small"] if options.small else []))
+        report(found)
+        write(options.json, {"linear_cross_entropy": found})
+
+
+if __name__ == "__main__":
+    main()

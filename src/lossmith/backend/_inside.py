@@ -1,0 +1,159 @@
+"""What a look inside a running function takes: its operations one by one, and their slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from lossmith.backend._gradient import to_numpy
+from lossmith.backend._host import Tensor
+
+Array = Any
+
+
+@contextmanager
+def one_by_one() -> Generator[None]:
+    """Run every operation eagerly and through a frame of Python, where a tracer sees it.
+
+    What is compiled by `jax.jit` or `tf.function` runs as it is written; PyTorch's operations,
+    which are C, go through a mode that changes nothing.
+    """
+    name = keras.backend.backend()
+    with {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[name]():
+        yield
+
+
+def has_value(x: Tensor) -> bool:
+    """Whether a tensor holds numbers, and does not stand for one inside a graph or a `vmap`."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "iufb"
+    name = keras.backend.backend()
+    if name == "jax":
+        import jax
+        from jax.core import Tracer
+
+        given = isinstance(x, jax.Array) and not isinstance(x, Tracer)
+        return given and not jax.numpy.issubdtype(x.dtype, jax.dtypes.extended)  # a random key
+    if name == "tensorflow":
+        return hasattr(x, "numpy")
+    import torch
+
+    private: Any = torch._C  # type: ignore[reportPrivateUsage]  # noqa: SLF001
+    return x.device.type != "meta" and not private._functorch.is_functorch_wrapped_tensor(x)  # noqa: SLF001 - no public way to know
+
+
+def slopes(function: Callable[[Tensor], Sequence[Tensor]], array: Array) -> list[Array | None]:
+    """Return the gradient of a weighted sum of each result with respect to the one argument.
+
+    The weights are drawn once, so that no sum of results is the same whatever the argument is, as
+    the plain sum of a softmax is. The function runs once. None stands for a result that the
+    argument is not connected to; JAX gives zeros for it.
+
+    Args:
+        function: Takes a tensor and returns floating tensors of any shapes.
+        array: A NumPy array of floating point numbers.
+    """
+    name = keras.backend.backend()
+    make = {"jax": _jax_slopes, "tensorflow": _tensorflow_slopes, "torch": _torch_slopes}[name]
+    return make(lambda x: [_weighted_sum(result) for result in function(x)], array)
+
+
+def _weighted_sum(result: Tensor) -> Tensor:
+    shape = tuple(result.shape)
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, shape).astype("float32")
+    return keras.ops.sum(result * keras.ops.convert_to_tensor(weights))
+
+
+@contextmanager
+def _jax() -> Generator[None]:
+    import jax
+
+    with jax.disable_jit():
+        yield
+
+
+@contextmanager
+def _tensorflow() -> Generator[None]:
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - its only argument, by position alone
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
+def _torch() -> Generator[None]:
+    from torch.overrides import TorchFunctionMode
+
+    class Passing(TorchFunctionMode):
+        def __torch_function__(
+            self, called: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            del types
+            return called(*args, **(kwargs or {}))
+
+    with Passing():
+        yield
+
+
+def _jax_slopes(function: Callable[[Tensor], Sequence[Tensor]], array: Array) -> list[Array | None]:
+    import jax
+
+    totals, pull = jax.vjp(lambda x: list(function(x)), jax.numpy.asarray(array))
+    zeros = [jax.numpy.zeros_like(total) for total in totals]
+    found: list[Array | None] = []
+    for place, total in enumerate(totals):
+        one = [*zeros[:place], jax.numpy.ones_like(total), *zeros[place + 1 :]]
+        slope = pull(one)[0]
+        if not jax.numpy.all(jax.numpy.isfinite(slope)):  # or is it zero times another's infinity?
+            slope = jax.grad(lambda x, place=place: function(x)[place])(jax.numpy.asarray(array))
+        found.append(to_numpy(slope))
+    return found
+
+
+def _tensorflow_slopes(
+    function: Callable[[Tensor], Sequence[Tensor]], array: Array
+) -> list[Array | None]:
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(array)
+
+    def recorded() -> tuple[Any, Sequence[Tensor]]:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            return tape, function(x)
+
+    tape, results = recorded()
+    found: list[Any] = []
+    for place, result in enumerate(results):
+        try:
+            found.append(tape.gradient(result, x))
+        except tf.errors.UnknownError:  # a `py_function` forgets its inputs after one gradient
+            again, others = recorded()
+            found.append(again.gradient(others[place], x))
+    return [None if grad is None else to_numpy(tf.convert_to_tensor(grad)) for grad in found]
+
+
+def _torch_slopes(
+    function: Callable[[Tensor], Sequence[Tensor]], array: Array
+) -> list[Array | None]:
+    import torch
+
+    x = torch.as_tensor(np.array(array)).requires_grad_()
+    return [_torch_slope(result, x) for result in function(x)]
+
+
+def _torch_slope(result: Tensor, x: Tensor) -> Array | None:
+    import torch
+
+    if not result.requires_grad:
+        return None
+    grad = torch.autograd.grad(result, x, allow_unused=True, retain_graph=True)[0]
+    return None if grad is None else to_numpy(grad)

@@ -1,0 +1,1 @@
+"""Losses over alignments: their maths, decoding, error rates."""
