@@ -54,14 +54,16 @@ Step = Callable[[], Any]
 
 
 def data(tokens: int, classes: int, share: float) -> tuple[Any, Any, Any, Any]:
-    """Return hidden states, kernel, labels and mask."""
+    """Return hidden states, kernel, labels and a mask of exactly that share."""
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(tokens, FEATURES)).astype("float32")
     kernel = (rng.normal(size=(FEATURES, classes)) / FEATURES**0.5).astype("float32")
     labels = rng.integers(0, classes, tokens).astype("int32")
-    lengths = np.linspace(0, 2 * share * ROW, tokens // ROW) if share < 1 else np.full(1, ROW)
-    mask = np.arange(ROW) < np.floor(lengths)[:, None]
-    return hidden, kernel, labels, np.broadcast_to(mask, (tokens // ROW, ROW)).reshape(-1).copy()
+    rows = tokens // ROW
+    lengths = np.floor(np.linspace(0, 2 * share * ROW, rows)) if share < 1 else np.full(rows, ROW)
+    lengths[rows // 2] += share * tokens - lengths.sum()
+    mask = np.arange(ROW) < lengths[:, None]
+    return hidden, kernel, labels, mask.reshape(-1)
 
 
 def ours(hidden: Any, kernel: Any, labels: Any, mask: Any) -> Any:
