@@ -20,6 +20,10 @@ def unlike(y_true, y_pred):
     gap = y_true - y_pred
     return ops.mean(gap, axis=-1)
 
+def flat(y_true, y_pred):
+    gap = ops.round(y_pred) < y_true
+    return ops.mean(ops.cast(gap, "float32"), axis=-1)
+
 def broken(y_true, y_pred):
     gap = y_true - y_pred
     return gap + "[bold]"
@@ -54,6 +58,24 @@ def test_a_batch_of_a_file_is_what_is_shown(file, tmp_path):
     assert "counts 50%" in found.output
     np.savez(path, y=ones, output=3 * ones)
     assert "-2 .. -2 .. -2" in run(f"{file}:unlike", "--data", path).output
+
+
+def test_a_page_holds_the_source_with_what_its_lines_made(file, tmp_path, monkeypatch):
+    monkeypatch.setattr("lossmith.look.page.document.find_spec", lambda _: None)  # no plotly
+    path = tmp_path / "page.html"
+    found = run(f"{file}:flat", "--axes", "b t, b t", "--html", path)
+    assert found.exit_code == 0
+    assert f"written to {path}" in found.output
+    page = path.read_text(encoding="utf-8")
+    assert "gap = ops.round(y_pred) &lt; y_true" in page
+    assert "gap  b t  (5, 7) bool" in page
+    assert "dead gradient: 100% of the prediction has no gradient" in page
+
+
+def test_a_page_that_cannot_be_written_is_an_error(file, tmp_path):
+    found = run(f"{file}:unlike", "--html", tmp_path / "nowhere" / "page.html")
+    assert found.exit_code == 2
+    assert "the page cannot be written there" in found.stderr
 
 
 def test_a_loss_that_raises_is_shown_and_told_by_the_exit_code(file):

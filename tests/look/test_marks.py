@@ -15,6 +15,10 @@ TRUE = RNG.uniform(0.5, 1.5, (5, 7)).astype("float32")
 PRED = RNG.uniform(0.5, 1.5, (5, 7)).astype("float32")
 
 
+CENTRED = "return ops.mean(ops.square(gap - ops.mean(gap, axis=0)), axis=-1)"
+MASK = 'mask = ops.cast(ops.max(y_true, axis=-1, keepdims=True) > 1.3, "float32")'
+
+
 def divided(y_true, y_pred):
     gap = y_true - y_pred
     share = gap / y_pred
@@ -54,6 +58,25 @@ def ranked(y_true, y_pred):
     return ops.mean(ramp * (y_true - y_pred), axis=-1)
 
 
+def ranked_and_summed(y_true, y_pred):
+    ramp = ops.cumsum(ops.ones_like(y_pred), axis=0)
+    gap = y_true - y_pred
+    return ops.mean(ramp * gap)
+
+
+def weighted_by_nothing(y_true, y_pred):
+    weight = ops.array([0.0, 1.0, 1.0, 2.0, 3.0, 3.0, 4.0])
+    square = ops.square(y_true - y_pred)
+    error = weight * square
+    return ops.mean(error, axis=-1)
+
+
+def masked_by_column(y_true, y_pred):
+    square = ops.square(y_true - y_pred)
+    mask = ops.cast(ops.max(y_true, axis=-1, keepdims=True) > 1.3, "float32")
+    return ops.mean(mask * square, axis=-1)
+
+
 def turned(y_true, y_pred):
     other = ops.transpose(y_pred)
     return ops.mean(y_true - other, axis=-1)
@@ -85,8 +108,12 @@ def test_a_bad_slope_is_that_of_its_own_line():
     [
         (squeezed, "dead", "step = ops.round(7.0 * share)"),
         (half_used, "dead", "first = ops.where(early, y_pred, 0.0)"),
-        (centred, "mixing", "return ops.mean(ops.square(gap - ops.mean(gap, axis=0)), axis=-1)"),
+        (weighted_by_nothing, "dead", "error = weight * square"),
+        (masked_by_column, "dead", MASK),
+        (centred, "mixing", CENTRED),
         (ranked, "by_order", "ramp = ops.cumsum(ops.ones_like(y_pred), axis=0)"),
+        (ranked_and_summed, "first_mixing", "ramp = ops.cumsum(ops.ones_like(y_pred), axis=0)"),
+        (centred, "first_mixing", CENTRED),
         (turned, "refused", "other = ops.transpose(y_pred)"),
     ],
     ids=lambda x: getattr(x, "__name__", None),
@@ -96,7 +123,9 @@ def test_the_marked_line_is_the_one_that_does_it(loss, look, source):
     assert mark.source == source
 
 
-@pytest.mark.parametrize("look", ["mixing", "by_order", "dead", "not_finite", "bad_slope"])
+@pytest.mark.parametrize(
+    "look", ["mixing", "by_order", "first_mixing", "dead", "not_finite", "bad_slope"]
+)
 def test_a_right_loss_is_not_marked(look):
     assert getattr(Lines(folded, TRUE, PRED), look)() is None
 

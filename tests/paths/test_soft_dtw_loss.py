@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import lossmith as lm
+from lossmith.messages import NotationError
 from tests.paths.soft_dtw_reference import enumerated
 from tests.support.grads import value_and_grad
 
@@ -146,6 +147,18 @@ def test_a_plain_keras_model_trains_on_it():
     model.compile(keras.optimizers.Adam(0.1), loss=lm.SoftDTW(gamma=GAMMA))
     losses = model.fit(Y, X, batch_size=4, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
+
+
+@torch_alone
+@pytest.mark.parametrize("loss", [lm.SoftDTW, lm.DILATE])
+def test_the_axis_that_both_have_where_others_differ_is_the_features(loss):
+    plain, written = loss("n t f, n s f"), loss("n t [f], n s [f]")
+    assert repr(plain) == repr(written)
+    assert plain == written
+    assert number(plain(X, Y)) == number(written(X, Y))
+    assert repr(loss("b f t, b f s")) == repr(loss("b [f] t, b [f] s"))
+    with pytest.raises(NotationError, match="takes other axes"):
+        loss("b t f, b t f")
 
 
 def test_it_is_written_as_it_can_be_typed():

@@ -143,5 +143,38 @@ def pairs(first: list[Made], second: list[Made]) -> Iterator[tuple[int, Made, Ar
                 yield place, made, other
 
 
+def by_position(event: Event, sizes: Sequence[int]) -> bool:
+    """Whether an operation repeats a tensor by position.
+
+    That is one whose operands both grow, such as `(5,)` and `(5, 1)` to `(5, 5)`, or whose
+    operands have different ranks and lengths that do not tell their axes apart.
+
+    Args:
+        event: What it made.
+        sizes: The lengths of the axes of the prediction.
+    """
+    operands = [shape for shape in event.operands or () if shape]
+    result = tuple(event.value.shape)
+    if len(set(operands)) < 2 or not _broadcast(operands, result):  # noqa: PLR2004 - a pair
+        return False
+    if all(shape != result for shape in operands):
+        return True
+    short = min(operands, key=len)
+    return len(short) < len(result) and any(
+        size > 1 and (size not in sizes or max(list(sizes).count(size), result.count(size)) > 1)
+        for size in short
+    )
+
+
 def _key(made: Made) -> tuple[str, int, str]:
     return made.event.file, made.event.line, made.event.name
+
+
+def _broadcast(operands: Sequence[tuple[int, ...]], result: tuple[int, ...]) -> bool:
+    """Whether a result has the shape that the operands broadcast to."""
+    rank = max(map(len, operands))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in operands]
+    lengths = [set(sizes) - {1} for sizes in zip(*padded, strict=True)]
+    if any(len(found) > 1 for found in lengths):
+        return False
+    return result == tuple(next(iter(found), 1) for found in lengths)

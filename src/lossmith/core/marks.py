@@ -53,24 +53,21 @@ class Lines:
 
     def mixing(self) -> Mark | None:
         """Find the first line at which one sample changes what is computed for another."""
-        others = [(moved, self.y_pred) for moved in changes.first_changed(self.y_true)]
-        others += [(self.y_true, moved) for moved in changes.first_changed(self.y_pred)]
-        met: dict[int, Made] = {}
-        for other in others:
-            for place, made, again in pairs(self.events, self._made(*other)):
-                if changes.meet(made.array, again, len(self.y_pred)):
-                    met[place] = made
-                    break
-        return met[min(met)].mark("mixing", "samples first mix") if met else None
+        place = self._met
+        return None if place is None else self.events[place].mark("mixing", "samples first mix")
 
     def by_order(self) -> Mark | None:
         """Find the first line that treats samples by their place in the batch."""
-        size = len(self.y_pred)
-        turned = self._made(self.y_true[::-1].copy(), self.y_pred[::-1].copy())
-        for _, made, other in pairs(self.events, turned):
-            if made.array.shape[:1] == (size,) and not changes.alike(made.array[::-1], other):
-                return made.mark("mixing", "goes by the place of a sample in the batch")
-        return None
+        place = self._by_order
+        if place is None:
+            return None
+        return self.events[place].mark("mixing", "goes by the place of a sample in the batch")
+
+    def first_mixing(self) -> Mark | None:
+        """Find the first line that does either."""
+        met, ordered = self._met, self._by_order
+        ordered_first = met is None or (ordered is not None and ordered < met)
+        return self.by_order() if ordered_first else self.mixing()
 
     def not_finite(self) -> Mark | None:
         """Find the first line that is not finite, beyond what the inputs are not.
@@ -98,8 +95,8 @@ class Lines:
         """Find the line from which on predictions have no gradient.
 
         That is the line of a mask that leaves out these very positions; or the first that still
-        follows them in value, when no later line has a slope there; or the first that follows the
-        prediction, and not these positions.
+        follows them in value, when no later line has a slope there; or, after the last that
+        follows them, the first that follows the prediction.
 
         Args:
             others: Further predictions; a position is dead where none of them has a gradient.
@@ -121,10 +118,11 @@ class Lines:
         behind = [place for place in follow if place > max(live, default=-1)]
         if behind:
             return events[behind[0]].mark("dead gradient", f"{share} from here on")
-        used = [] if follow else self.followers()
+        last = max(follow, default=-1)
+        used = [place for place in self.followers() if place > last]
         if used:
             return events[used[0]].mark("dead gradient", f"{share}: this line leaves it out")
-        return events[-1].mark("dead gradient", f"{share}: no line follows it")
+        return events[-1].mark("dead gradient", f"{share}: no line depends on it")
 
     def refused(self) -> Mark | None:
         """Find the line at fault where a loss raises because lengths differ.
@@ -166,6 +164,27 @@ class Lines:
         at = self.y_pred if y_pred is None else y_pred
         call = partial(self.entry, _tensor(self.y_true))
         return slopes_of(call, at, self.events, self.own, places)
+
+    @cached_property
+    def _met(self) -> int | None:
+        others = [(moved, self.y_pred) for moved in changes.first_changed(self.y_true)]
+        others += [(self.y_true, moved) for moved in changes.first_changed(self.y_pred)]
+        met: list[int] = []
+        for other in others:
+            for place, made, again in pairs(self.events, self._made(*other)):
+                if changes.meet(made.array, again, len(self.y_pred)):
+                    met.append(place)
+                    break
+        return min(met, default=None)
+
+    @cached_property
+    def _by_order(self) -> int | None:
+        size = len(self.y_pred)
+        turned = self._made(self.y_true[::-1].copy(), self.y_pred[::-1].copy())
+        for place, made, other in pairs(self.events, turned):
+            if made.array.shape[:1] == (size,) and not changes.alike(made.array[::-1], other):
+                return place
+        return None
 
     def _made(self, y_true: Array, y_pred: Array) -> list[Made]:
         return made_by(partial(self.entry, _tensor(y_true), _tensor(y_pred)), self.own)
@@ -211,28 +230,6 @@ def first_bad_slope(
     return _first_bad(events, slopes_of(function, prediction, events, own))
 
 
-def by_position(event: Event, sizes: Sequence[int]) -> bool:
-    """Whether an operation repeats a tensor by position.
-
-    That is one whose operands both grow, such as `(5,)` and `(5, 1)` to `(5, 5)`, or whose
-    operands have different ranks and lengths that do not tell their axes apart.
-
-    Args:
-        event: What it made.
-        sizes: The lengths of the axes of the prediction.
-    """
-    operands = [shape for shape in event.operands or () if shape]
-    result = tuple(event.value.shape)
-    if len(set(operands)) < 2 or not _broadcast(operands, result):  # noqa: PLR2004 - a pair
-        return False
-    if all(shape != result for shape in operands):
-        return True
-    short = min(operands, key=len)
-    return len(short) < len(result) and any(
-        size > 1 and (list(sizes).count(size) > 1 or size not in sizes) for size in short
-    )
-
-
 def _tensor(array: Array) -> Tensor:
     return keras.ops.convert_to_tensor(array)
 
@@ -265,12 +262,17 @@ def _leaves_out(events: list[Made], dead: Array, counted: Array | None) -> Made 
     asked = np.ones(dead.shape, bool) if counted is None else counted
     for made in events:
         a = made.array
-        if a is None or not a.ndim or a.shape != dead.shape[: a.ndim] or not _zero_or_one(a):
+        if a is None or not a.ndim or a.ndim > dead.ndim or not _zero_or_one(a):
             continue
         zero = (a == 0).reshape(a.shape + (1,) * (dead.ndim - a.ndim))
-        if np.array_equal(zero & asked, dead):
+        if _repeats_to(zero.shape, dead.shape) and np.array_equal(zero & asked, dead):
             return made
     return None
+
+
+def _repeats_to(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether a shape is another, but for axes of length one."""
+    return all(size in (1, length) for size, length in zip(shape, other, strict=True))
 
 
 def _zero_or_one(a: Array) -> bool:
@@ -285,13 +287,3 @@ def _another_order(shape: Sequence[int], prediction: Sequence[int]) -> bool:
     """Whether axes, told by their lengths, stand in another order than in the prediction."""
     places = [prediction.index(size) for size in shape if size in prediction]
     return places != sorted(places)
-
-
-def _broadcast(operands: Sequence[tuple[int, ...]], result: tuple[int, ...]) -> bool:
-    """Whether a result has the shape that the operands broadcast to."""
-    rank = max(map(len, operands))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in operands]
-    lengths = [set(sizes) - {1} for sizes in zip(*padded, strict=True)]
-    if any(len(found) > 1 for found in lengths):
-        return False
-    return result == tuple(next(iter(found), 1) for found in lengths)

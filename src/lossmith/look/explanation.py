@@ -104,7 +104,7 @@ class Explanation:
     def __rich__(self) -> Text:
         """Write it for a terminal. All that comes from users is text, never markup."""
         text = Text(f"{self.title}\n", style="bold")
-        for label, said in self.facts:
+        for label, said in (*self.facts, ("numbers", "least .. mean .. largest")):
             text.append(f"  {label:<9} {said}\n", style="not bold")
         for section in self.sections:
             text.append(f"\n{section.title}\n", style="bold")

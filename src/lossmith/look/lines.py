@@ -17,8 +17,8 @@ import numpy as np
 
 from lossmith import backend
 from lossmith.core.axes import line_up
-from lossmith.core.made import Mark, raised
-from lossmith.core.marks import Lines, by_position
+from lossmith.core.made import Mark, by_position, raised
+from lossmith.core.marks import Lines
 from lossmith.core.notation import ELLIPSIS, ONE, parse_axes
 from lossmith.core.trace import RETURNED, Event, watch
 from lossmith.look.explanation import Explanation, Line, Note, Section
@@ -60,7 +60,7 @@ class _Run:
         self.facts: tuple[tuple[str, str], ...] = (("backend", keras.config.backend()),)
         self.error = ""
         self._run(weight)
-        rows = [summary(name, x, self._axes(x.shape)) for name, x in self._arrays.items()]
+        rows = [_input(name, x, self._axes(x.shape)) for name, x in self._arrays.items()]
         self.inputs = Section("inputs", "", (Line(0, "", tuple(rows)),))
 
     def sections(self) -> tuple[Section, ...]:
@@ -118,7 +118,7 @@ class _Run:
         """Find the marks, and the gradients of what was assigned."""
         y_true, y_pred = self._few()
         lines = Lines(self._subject, y_true, y_pred, self._subject.own)
-        self._add(lines.mixing() or lines.by_order())
+        self._add(lines.first_mixing())
         self._add(lines.not_finite() or lines.bad_slope())
         self._add(lines.dead())
         follow = set(lines.followers())
@@ -154,6 +154,11 @@ class _Run:
         tensors = [t for (own, at, _), t in self._tensors.items() if (own, at) == (file, number)]
         notes = [_noted(m) for m in self._marks if (m.file, m.line) == (file, number)]
         return Line(number, text, tuple(tensors), tuple(notes))
+
+
+def _input(name: str, array: Array, axes: str) -> Tensor:
+    """Sum up an input, which is no mask even where it holds ones and zeros."""
+    return replace(summary(name, array, axes), counted=None)
 
 
 def _floating(y_pred: Array) -> Array:

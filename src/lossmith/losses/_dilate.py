@@ -32,7 +32,7 @@ class DILATE(PathLoss):
     Args:
         axes: The axes of target and prediction, `[ ]` around the features:
             `"b t [f], b t [f]"`, without features `"b t, b t"`; with two names of steps where they
-            are not equally long.
+            are not equally long, and then `"b t f, b s f"` needs no brackets.
         of: Where they come from, the prediction last.
         lengths: How many positions count, by axis, as in `{"t": "y:lengths"}`: a source of lengths
             (batch,), or a part of `lm.masks`. An axis without an entry counts whole. Keras'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from lossmith.core.axes import Tensor
@@ -82,7 +83,7 @@ class PathLoss(Single[PathPipeline]):
 
     def _layout(self, axes: str) -> Axes:
         """Read the axes, and put the prediction last."""
-        parsed = parse_axes(axes)
+        parsed = _features_consumed(parse_axes(axes))
         inputs = tuple(sorted(parsed.inputs, key=lambda tensor: len(tensor.consumed)))
         found = Axes(inputs, parsed.result)
         plain = all(tensor.names == tensor.items for tensor in inputs) and parsed.result is None
@@ -115,6 +116,22 @@ class PathLoss(Single[PathPipeline]):
         defaults = {name: parameter.default for name, parameter in known.items()} | empty
         rows += [f"{k}={v!r}" for k, v in given.items() if v != defaults[k]]
         return f"{type(self).__name__}({', '.join(rows)})"
+
+
+def _features_consumed(axes: Axes) -> Axes:
+    """Read `"b t f, b s f"` as `"b t [f], b s [f]"`.
+
+    Without brackets, one axis that both inputs have besides the batch is the features, where each
+    has another of its own.
+    """
+    if axes.consumed or len(axes.inputs) != 2:  # noqa: PLR2004
+        return axes
+    one, two = (set(tensor.names) for tensor in axes.inputs)
+    shared = one & two - {axes.inputs[-1].names[0]}
+    if len(shared) != 1 or one <= two or two <= one:
+        return axes
+    inputs = (replace(tensor, consumed=tuple(shared)) for tensor in axes.inputs)
+    return replace(axes, inputs=tuple(inputs))
 
 
 def _pattern(axes: Axes) -> Counter[Any]:

@@ -30,9 +30,9 @@ class SoftDTW(PathLoss):
     2021.
 
     Args:
-        axes: The axes of target and prediction, `[ ]` around the features: `"b t [f], b s [f]"`;
-            `"b t [f], b t [f]"` where both are equally long; without features `"b t, b s"`. Of a
-            grid of costs `"b t s"`.
+        axes: The axes of target and prediction, `[ ]` around the features: `"b t [f], b s [f]"`,
+            for which `"b t f, b s f"` is enough; `"b t [f], b t [f]"` where both are equally long;
+            without features `"b t, b s"`. Of a grid of costs `"b t s"`.
         of: Where they come from, the prediction last; one source of a grid of costs.
         lengths: How many positions count, by axis, as in `{"t": "y:lengths", "s": "x:lengths"}`: a
             source of lengths (batch,), or a part of `lm.masks`. An axis without an entry counts
