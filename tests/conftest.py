@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -32,12 +33,40 @@ settings.load_profile("lossmith")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the switch that writes the golden files anew."""
+    """Add the switches of this suite."""
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run every row of every table on JAX and TensorFlow too",
+    )
     parser.addoption(
         "--update-golden",
         action="store_true",
         help="write the golden files from what the code does now; read the diff before you commit",
     )
+
+
+TABLES = ("tests/zoo/", "tests/recipes/", "tests/parts/test_masked_positions.py")
+THIRD = {"jax": 1, "tensorflow": 2}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave two of three rows of the longest tables out where each row compiles.
+
+    PyTorch runs every row, JAX and TensorFlow a third of them each; `--all` runs all.
+    """
+    if BACKEND == "torch" or config.getoption("--all"):
+        return
+    rows: Counter[str] = Counter()
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        test, bracket, _ = item.nodeid.partition("[")
+        rows[test] += 1
+        is_left = bracket and test.startswith(TABLES) and rows[test] % 3 != THIRD[BACKEND]
+        (left if is_left else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_report_header() -> str:
