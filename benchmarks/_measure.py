@@ -105,7 +105,10 @@ def arguments(doc: str | None, *, rounds: int, **more: dict[str, Any]) -> argpar
     parser.add_argument("--json", type=Path, help="write the numbers there")
     for name, option in more.items():
         parser.add_argument(f"--{name}", **option)
-    return parser.parse_args()
+    found = parser.parse_args()
+    if found.backend:
+        os.environ["KERAS_BACKEND"] = found.backend  # Keras is not imported yet
+    return found
 
 
 def each_backend(script: str, options: argparse.Namespace, *more: str) -> dict[str, Any]:
@@ -118,16 +121,43 @@ def each_backend(script: str, options: argparse.Namespace, *more: str) -> dict[s
     """
     found = {}
     for backend in BACKENDS:
-        command = [sys.executable, script, "--backend", backend, "--rounds", str(options.rounds)]
-        command += more
-        environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
-        done = subprocess.run(  # noqa: S603 - this very script
-            command, env=environment, stdout=subprocess.PIPE, text=True, check=False
-        )
-        if done.returncode:
-            sys.exit(f"{script} could not measure on {backend}")
-        found[backend] = json.loads(done.stdout.splitlines()[-1])
+        given = ["--backend", backend, "--rounds", str(options.rounds), *more]
+        found[backend] = in_fresh_process(script, backend, *given)
     return found
+
+
+def in_fresh_process(script: str, backend: str, *given: str) -> Any:
+    """Run the script in a process of its own, and return what it prints last.
+
+    Args:
+        script: The path of the benchmark.
+        backend: What Keras runs on there.
+        *given: The command line.
+    """
+    environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
+    done = subprocess.run(  # noqa: S603 - this very script
+        [sys.executable, script, *given],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{script} could not measure on {backend}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_of(step: Callable[[], Any]) -> tuple[int, Any]:
+    """Return by how many bytes a step raises the peak of this process, and its result; on Linux."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = _resident("VmRSS")
+    result = step()
+    return _resident("VmHWM") - before, result
+
+
+def _resident(field: str) -> int:
+    rows = dict(row.split(":") for row in Path("/proc/self/status").read_text().splitlines())
+    return int(rows[field].split()[0]) * 1024
 
 
 def hand_back(timings: Mapping[str, Timing]) -> None:

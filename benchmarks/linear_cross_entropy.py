@@ -17,20 +17,17 @@ The claims are held to CPU time, which a busy machine changes less than time on 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _measure import (
-    QUIET,
     TIMING_HEAD,
     arguments,
     each_backend,
+    in_fresh_process,
     in_turns,
+    peak_of,
     table,
     timing_rows,
     verdict,
@@ -172,13 +169,9 @@ def measure(backend: str, sizes: list[tuple[int, int]], rounds: int) -> dict[str
 
 def _elsewhere(backend: str, name: str, tokens: int, classes: int) -> float:
     """Take the memory of one way in a process of its own."""
-    command = [sys.executable, __file__, "--backend", backend]
-    command += ["--memory", name, "--tokens", str(tokens), "--classes", str(classes)]
-    environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
-    done = subprocess.run(  # noqa: S603 - this very script
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    given = ["--backend", backend, "--memory", name]
+    given += ["--tokens", str(tokens), "--classes", str(classes)]
+    return in_fresh_process(__file__, backend, *given)
 
 
 def peak(backend: str, name: str, tokens: int, classes: int) -> float:
@@ -186,15 +179,7 @@ def peak(backend: str, name: str, tokens: int, classes: int) -> float:
     step = step_of(backend, ways(backend)[name], data(tokens, classes, 1.0))
     small = step_of(backend, ways(backend)[name], data(ROW, 64, 1.0))
     small()  # what the framework itself loads at the first step
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _resident("VmRSS")
-    step()
-    return _resident("VmHWM") - before
-
-
-def _resident(name: str) -> float:
-    rows = dict(row.split(":") for row in Path("/proc/self/status").read_text().splitlines())
-    return int(rows[name].split()[0]) / 1024
+    return peak_of(step)[0] / 2**20
 
 
 def report(found: dict[str, Any]) -> None:

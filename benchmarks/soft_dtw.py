@@ -15,19 +15,17 @@ multiple of the grid of costs.
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from _measure import (
-    QUIET,
     TIMING_HEAD,
     arguments,
     each_backend,
+    in_fresh_process,
     in_turns,
     table,
     timing_rows,
@@ -111,14 +109,7 @@ def memory(steps: int) -> None:
 
 def memory_of(steps: int, backend: str) -> float:
     """Measure the memory in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - this very script
-        [sys.executable, __file__, "--memory", str(steps)],
-        env={**os.environ, **QUIET, "KERAS_BACKEND": backend},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_fresh_process(__file__, backend, "--memory", str(steps))
 
 
 def main() -> None:

@@ -15,19 +15,17 @@ products instead of one large one.
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from _measure import (
-    QUIET,
     TIMING_HEAD,
     arguments,
     each_backend,
+    in_fresh_process,
     in_turns,
     table,
     timing_rows,
@@ -89,15 +87,7 @@ def memory(way: str) -> None:
 
 def memory_of(way: str, backend: str) -> dict[str, Any]:
     """Measure the memory of a way in a process of its own."""
-    environment = {**os.environ, **QUIET, "KERAS_BACKEND": backend}
-    done = subprocess.run(  # noqa: S603 - this very script
-        [sys.executable, __file__, "--memory", way],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_fresh_process(__file__, backend, "--memory", way)
 
 
 def measure(backend: str, rounds: int) -> dict[str, Any]:

@@ -14,19 +14,17 @@ measured in turns.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _measure import (
-    QUIET,
     TIMING_HEAD,
     arguments,
     each_backend,
+    in_fresh_process,
     in_turns,
+    peak_of,
     table,
     timing_rows,
     verdict,
@@ -122,30 +120,14 @@ def memory(way: str, frames: int) -> None:
         value = step(*given)[0]
     else:
         step(*tensors(2))
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        before = resident("VmRSS")
-        value = step(*given)[0]
-        added = resident("VmHWM") - before
+        added, (value, _) = peak_of(lambda: step(*given))
     multiple = added / data(frames)[1].nbytes
     print(json.dumps({"multiple": multiple, "value": float(value)}))
 
 
-def resident(field: str) -> int:
-    """Return a field of the process's status, in bytes."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
-    return int(line.split()[1]) * 1024
-
-
 def memory_of(way: str, frames: int, backend: str) -> dict[str, float]:
     """Measure the memory of a way in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - this very script
-        [sys.executable, __file__, "--memory", way, str(frames)],
-        env={**os.environ, **QUIET, "KERAS_BACKEND": backend},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_fresh_process(__file__, backend, "--memory", way, str(frames))
 
 
 def measure(backend: str, rounds: int) -> dict[str, Any]:

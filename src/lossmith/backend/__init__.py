@@ -9,6 +9,7 @@ from lossmith.backend._custom_gradient import custom_gradient
 from lossmith.backend._deferred import deferred
 from lossmith.backend._gradient import Mode, Program, to_numpy
 from lossmith.backend._host import (
+    has_value,
     hold_shape,
     keras_mask,
     known,
@@ -17,7 +18,7 @@ from lossmith.backend._host import (
     with_keras_mask,
     with_rank,
 )
-from lossmith.backend._inside import has_value, one_by_one, slopes
+from lossmith.backend._inside import one_by_one, slopes
 from lossmith.backend._linear_cross_entropy import (
     Inputs,
     Recipe,

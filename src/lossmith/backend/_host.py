@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 Tensor = Any
 
@@ -37,14 +38,26 @@ def shapes_only() -> bool:
 
 def known(x: Tensor) -> bool:
     """Tell whether a tensor has values now, and is not traced or only a shape."""
-    if shapes_only() or isinstance(x, keras.KerasTensor):
-        return False
+    return not (shapes_only() or isinstance(x, keras.KerasTensor)) and has_value(x)
+
+
+def has_value(x: Tensor) -> bool:
+    """Whether a tensor holds numbers, and does not stand for one inside a graph or a `vmap`."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "iufb"
     name = keras.backend.backend()
     if name == "jax":
+        import jax
         from jax.core import Tracer
 
-        return not isinstance(x, Tracer)
-    return hasattr(x, "numpy") if name == "tensorflow" else x.device.type != "meta"
+        given = isinstance(x, jax.Array) and not isinstance(x, Tracer)
+        return given and not jax.numpy.issubdtype(x.dtype, jax.dtypes.extended)  # a random key
+    if name == "tensorflow":
+        return hasattr(x, "numpy")
+    import torch
+
+    private: Any = torch._C  # type: ignore[reportPrivateUsage]  # noqa: SLF001
+    return x.device.type != "meta" and not private._functorch.is_functorch_wrapped_tensor(x)  # noqa: SLF001 - no public way to know
 
 
 def sublayers(layer: Any) -> dict[str, Any]:

@@ -27,25 +27,6 @@ def one_by_one() -> Generator[None]:
         yield
 
 
-def has_value(x: Tensor) -> bool:
-    """Whether a tensor holds numbers, and does not stand for one inside a graph or a `vmap`."""
-    if isinstance(x, np.ndarray):
-        return x.dtype.kind in "iufb"
-    name = keras.backend.backend()
-    if name == "jax":
-        import jax
-        from jax.core import Tracer
-
-        given = isinstance(x, jax.Array) and not isinstance(x, Tracer)
-        return given and not jax.numpy.issubdtype(x.dtype, jax.dtypes.extended)  # a random key
-    if name == "tensorflow":
-        return hasattr(x, "numpy")
-    import torch
-
-    private: Any = torch._C  # type: ignore[reportPrivateUsage]  # noqa: SLF001
-    return x.device.type != "meta" and not private._functorch.is_functorch_wrapped_tensor(x)  # noqa: SLF001 - no public way to know
-
-
 def slopes(function: Callable[[Tensor], Sequence[Tensor]], array: Array) -> list[Array | None]:
     """Return the gradient of a weighted sum of each result with respect to the one argument.
 

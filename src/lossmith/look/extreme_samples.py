@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from lossmith.core.part import number
+from lossmith.look.run_dir import Sample
 from lossmith.look.samples import per_sample
 from lossmith.look.sinks import Sink
 
 Array = Any
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A sample and its loss.
-
-    Attributes:
-        index: Its place in the data.
-        loss: Its loss.
-    """
-
-    index: int
-    loss: float
 
 
 class ExtremeSamples(keras.callbacks.Callback):

@@ -64,7 +64,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample and its loss."""
+    """A sample and its loss.
+
+    Attributes:
+        index: Its place in the data.
+        loss: Its loss.
+    """
 
     index: int
     loss: float

@@ -15,7 +15,7 @@ from lossmith.core.elements import Elements, Ratio
 from lossmith.core.made import Mark
 from lossmith.core.pipeline import Pipeline
 from lossmith.core.sources import Sources
-from lossmith.losses import Objective
+from lossmith.losses._objective import named_terms
 
 Array = Any
 
@@ -37,13 +37,6 @@ class Stage:
     mask: Named | None = None
 
 
-def terms(loss: Any) -> list[tuple[str, Any, Any]]:
-    """Return the terms of a loss of ours: name, factor, loss."""
-    if isinstance(loss, Objective):
-        return list(zip(loss.names, loss.factors, loss.terms, strict=True))
-    return [(loss.name, 1.0, loss)]
-
-
 def stages(loss: Any, sources: Sources) -> Iterator[Stage]:
     """Go through the stages of all terms; where one raises, those before it have come.
 
@@ -51,7 +44,7 @@ def stages(loss: Any, sources: Sources) -> Iterator[Stage]:
         loss: An `lm.Loss`, a loss over paths, or a sum of such.
         sources: The tensors of one step.
     """
-    for name, factor, term in terms(loss):
+    for name, factor, term in named_terms(loss):
         yield from _of_term(name, factor, term, sources)
 
 

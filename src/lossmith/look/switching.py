@@ -15,8 +15,7 @@ from rich.table import Table
 from lossmith.core.pipeline import Pipeline
 from lossmith.core.sources import Sources
 from lossmith.look.slope import Slope, value_and_slope
-from lossmith.look.stages import terms
-from lossmith.losses._objective import Objective, Term
+from lossmith.losses._objective import Objective, Term, named_terms
 from lossmith.messages import ArgumentError, LossmithError
 
 _WIDTH = 100
@@ -151,7 +150,7 @@ def _variant(off: str, loss: Any, sources: Sources) -> Variant:
 
 def _without(loss: Any, sources: Sources) -> Iterator[tuple[str, Any, Sources]]:
     """Go through the loss without each part: what is off, the loss, its sources."""
-    every = terms(loss)
+    every = named_terms(loss)
     several = len(every) > 1
     if several:
         for place, (name, _, _) in enumerate(every):

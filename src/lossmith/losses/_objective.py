@@ -63,7 +63,7 @@ class Term(keras.losses.Loss):
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of all tensors that it asks for."""
-        return tuple(s for _, _, term in _terms(self) for s in term.pipeline.sources)
+        return tuple(s for _, _, term in named_terms(self) for s in term.pipeline.sources)
 
     def total(self, sources: Sources) -> Tensor:
         """Return the sum of all terms, each divided by its own count."""
@@ -94,7 +94,7 @@ class Term(keras.losses.Loss):
 
     def __mul__(self, factor: Any) -> Objective:
         """Weigh the loss inside a sum, by a number, a part of `lm.schedules` or Keras' schedule."""
-        terms = _terms(self)
+        terms = named_terms(self)
         return Objective(
             [term for _, _, term in terms],
             factors=[_product(_factor(factor), own) for _, own, _ in terms],
@@ -112,7 +112,7 @@ class Term(keras.losses.Loss):
                 expected="an lm.Loss on both sides",
                 fix='put lm.Loss around it, as in loss + 0.1 * lm.Loss("mae")',
             )
-        terms = [*_terms(self), *_terms(other)]
+        terms = [*named_terms(self), *named_terms(other)]
         return Objective(
             [term for _, _, term in terms],
             factors=[factor for _, factor, _ in terms],
@@ -167,7 +167,7 @@ class Objective(Term):
         """Return every term before its division."""
         return [
             replace(term.ratios(sources)[0], name=name, factor=factor)
-            for name, factor, term in _terms(self)
+            for name, factor, term in named_terms(self)
         ]
 
     def get_config(self) -> dict[str, Any]:
@@ -211,7 +211,8 @@ def _product(factor: Any, own: Any) -> Any:
     )
 
 
-def _terms(loss: Any) -> list[tuple[str, Any, Any]]:
+def named_terms(loss: Any) -> list[tuple[str, Any, Any]]:
+    """Return the terms of a loss or of a sum: name, factor, loss."""
     if isinstance(loss, Objective):
         return list(zip(loss.names, loss.factors, loss.terms, strict=True))
     return [(loss.name, 1.0, loss)]

@@ -41,18 +41,17 @@ class RatioMetric(keras.metrics.Metric):
     def update_state(self, ratio: Ratio, factor: Any) -> None:
         """Add the sum and count of a batch; a term that is a plain sum counts once a batch."""
         total = backend.logged(ops.cast(ops.stop_gradient(ratio.sum), self.dtype))
-        one = ops.ones((), self.dtype)
-        count = (
-            backend.replica_share(one)
-            if ratio.count is None
-            else backend.logged(ops.cast(ratio.count, self.dtype))
-        )
         self.sum.assign_add(total)
-        self.count.assign_add(count)
+        self.count.assign_add(self._counted(ratio))
         if self.moves:
             factor = ops.stop_gradient(ops.convert_to_tensor(factor, dtype=self.dtype))
             self.weighted.assign_add(factor * total)
             self.factor.assign(backend.replica_share(factor))
+
+    def _counted(self, ratio: Ratio) -> Tensor:
+        if ratio.count is None:
+            return backend.replica_share(ops.ones((), self.dtype))
+        return backend.logged(ops.cast(ratio.count, self.dtype))
 
     def result(self) -> Tensor:
         """Return the value; 0 while nothing counted."""

@@ -6,37 +6,10 @@ write the golden file anew and read the diff as a user would read the message:
     pytest tests/architecture/test_messages.py --update-golden
 """
 
-from tests.architecture.message_cases import (
-    build,
-    check,
-    debugging,
-    distribute,
-    explain,
-    fused,
-    lint,
-    model,
-    paths,
-    report,
-    soft_dtw,
-    taps,
-    transcription,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-PILLARS = (
-    build,
-    check,
-    debugging,
-    distribute,
-    explain,
-    fused,
-    lint,
-    model,
-    paths,
-    report,
-    soft_dtw,
-    taps,
-    transcription,
-)
+PILLARS = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
 
 CASES = {name: case for pillar in PILLARS for name, case in pillar.CASES.items()}
 """Id -> what raises. The message must be the same on all backends."""

@@ -23,6 +23,7 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor
+from lossmith.core.labels import legal_labels as labels_of_classes
 from lossmith.core.ops import ctc_feasible, lengths_to_mask
 
 _NEVER = -1e30
@@ -92,10 +93,8 @@ def ctc(  # noqa: PLR0913
 
 def legal_labels(labels: Tensor, classes: int, blank: int) -> Tensor:
     """Return which labels are classes other than the blank, (B, S) booleans."""
-    index = ops.cast(labels, "int32")
-    within = ops.logical_and(index >= 0, index < classes)
-    whole = ops.equal(ops.cast(index, labels.dtype), labels)
-    return ops.logical_and(ops.logical_and(within, whole), index != blank)
+    legal, index = labels_of_classes(labels, classes)
+    return ops.logical_and(legal, index != blank)
 
 
 def _score(

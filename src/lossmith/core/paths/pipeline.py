@@ -24,6 +24,7 @@ from lossmith.core.context import Context
 from lossmith.core.elements import Elements, Ratio
 from lossmith.core.kinds import Mask
 from lossmith.core.notation import Axes
+from lossmith.core.paths.order import counted_first
 from lossmith.core.pipeline import at_least_float32, check_known
 from lossmith.core.reduce import Reduction
 from lossmith.core.sources import Sources
@@ -238,8 +239,7 @@ def _closed_up(x: Named, mask: Named, axis: str) -> Named:
     others = tuple(name for name in x.axes if name not in (batch, axis))
     value = align(x, (batch, axis, *others))
     counted = align(mask, (batch, axis))
-    place = ops.cumsum(ops.ones_like(counted, "int32"), axis=1)
-    order = ops.argsort(ops.where(counted, place, place + ops.shape(counted)[1]), axis=1)
+    order = counted_first(counted)
     order = ops.reshape(order, (*ops.shape(order), *(1 for _ in others)))
     return Named(ops.take_along_axis(value, order, axis=1), (batch, axis, *others))
 
