@@ -211,3 +211,13 @@ def test_it_is_written_as_it_can_be_typed():
     assert lm.CTC.from_config(loss.get_config()) == loss != loss.replace(blank=0)
     total = loss + 0.1 * lm.Loss("l2", of="layer:encoder")
     assert "layer:encoder" in total.sources
+
+
+@pytest.mark.parametrize(
+    ("loss", "logits"),
+    [(lm.CTC("b n, b t [c]"), (1, 3, 3)), (lm.Transducer("b n, b t u [c]"), (1, 3, 3, 3))],
+)
+def test_an_illegal_label_is_an_error_whose_fix_names_the_axis_as_it_is_written(loss, logits):
+    with pytest.raises(lm.LossmithError, match="label is no class") as caught:
+        loss(np.array([[1, 7]]), np.zeros(logits))
+    assert caught.value.fix.startswith('lengths={"n": ')

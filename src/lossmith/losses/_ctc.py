@@ -87,7 +87,7 @@ class CTC(PathLoss):
         label_lengths, frames = lengths
         classes = logits.shape[-1]
         blank = blank_class(self.blank, classes)
-        check_labels(labels, label_lengths, classes, blank)
+        check_labels(labels, label_lengths, classes, blank, self.pipeline.paths[0])
         if not self.from_logits:
             _check_log_probabilities(logits, frames)
         values = ctc(

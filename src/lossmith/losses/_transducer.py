@@ -82,9 +82,10 @@ class Transducer(PathLoss):
         """Return the loss of each sample; one without frames and labels does not count."""
         labels, logits = inputs
         label_lengths, frames, _ = lengths
-        blank = blank_class(self.blank, logits.shape[-1])
+        classes = logits.shape[-1]
+        blank = blank_class(self.blank, classes)
         _check_lattice(labels, logits)
-        check_labels(labels, label_lengths, logits.shape[-1], blank)
+        check_labels(labels, label_lengths, classes, blank, self.pipeline.paths[0])
         values = transducer(labels, logits, label_lengths, frames, blank=blank)
         return values, ops.maximum(frames, label_lengths) > 0
 

@@ -28,7 +28,9 @@ def blank_class(blank: int, classes: int) -> int:
     return blank % classes
 
 
-def check_labels(labels: Tensor, lengths: Tensor, classes: int, blank: int) -> None:
+def check_labels(
+    labels: Tensor, lengths: Tensor, classes: int, blank: int, axis: str
+) -> None:
     """Hold labels to the classes, where they are known: eagerly, and not while a graph is traced.
 
     Args:
@@ -36,6 +38,7 @@ def check_labels(labels: Tensor, lengths: Tensor, classes: int, blank: int) -> N
         lengths: (B,) how many of them count.
         classes: How many classes there are.
         blank: The class that is no label.
+        axis: What the user calls the axis of labels.
 
     Raises:
         ArgumentError: If a label that counts is none of them, or the blank.
@@ -52,5 +55,5 @@ def check_labels(labels: Tensor, lengths: Tensor, classes: int, blank: int) -> N
             "a label that counts is the blank" if label == blank else "a label is no class",
             got=f"label {label} at place {place} of sample {sample}",
             expected=f"classes from 0 to {classes - 1} other than the blank, {blank}",
-            fix=f'lengths={{"s": lm.masks.NotEqual({label})}}, if {label} is padding',
+            fix=f'lengths={{"{axis}": lm.masks.NotEqual({label})}}, if {label} is padding',
         )
