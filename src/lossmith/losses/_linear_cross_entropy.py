@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -152,16 +151,7 @@ class LinearCrossEntropy(Single[Pipeline]):
 
     def __repr__(self) -> str:
         """Write it as it can be typed."""
-        given = self._arguments()
-        rows = [repr(given.pop("layer"))]
-        known = inspect.signature(type(self).__init__).parameters
-        empty = {"weights": ()}
-        rows += [
-            f"{name}={value!r}"
-            for name, value in given.items()
-            if value != empty.get(name, known[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(rows)})"
+        return self._typed(weights=())
 
 
 def _checked_metrics(metrics: Sequence[str]) -> tuple[str, ...]:

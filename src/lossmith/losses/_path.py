@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -109,13 +108,7 @@ class PathLoss(Single[PathPipeline]):
 
     def __repr__(self) -> str:
         """Write it as it can be typed."""
-        given = self._arguments()
-        rows = [repr(given.pop("axes"))]
-        empty = {"lengths": {}, "name": snake_case(type(self).__name__)}
-        known = inspect.signature(type(self).__init__).parameters
-        defaults = {name: parameter.default for name, parameter in known.items()} | empty
-        rows += [f"{k}={v!r}" for k, v in given.items() if v != defaults[k]]
-        return f"{type(self).__name__}({', '.join(rows)})"
+        return self._typed(lengths={}, name=snake_case(type(self).__name__))
 
 
 def _features_consumed(axes: Axes) -> Axes:

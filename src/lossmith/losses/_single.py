@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Generic, Self, TypeVar
 
 import keras
@@ -50,6 +51,18 @@ class Single(Term, Generic[PipelineType]):
     def _arguments(self) -> dict[str, Any]:
         """Return all arguments by name."""
         raise NotImplementedError
+
+    def _typed(self, **empty: Any) -> str:
+        """Write it as it can be typed: the first argument, and what is not as by default.
+
+        Args:
+            **empty: What arguments are that nobody gave, where `__init__` has another default.
+        """
+        given = self._arguments()
+        rows = [repr(given.pop(next(iter(given))))]
+        known = inspect.signature(type(self).__init__).parameters
+        rows += [f"{k}={v!r}" for k, v in given.items() if v != empty.get(k, known[k].default)]
+        return f"{type(self).__name__}({', '.join(rows)})"
 
     def get_config(self) -> dict[str, Any]:
         """Return all arguments, the parts in Keras' serialised form."""

@@ -28,9 +28,7 @@ def blank_class(blank: int, classes: int) -> int:
     return blank % classes
 
 
-def check_labels(
-    labels: Tensor, lengths: Tensor, classes: int, blank: int, axis: str
-) -> None:
+def check_labels(labels: Tensor, lengths: Tensor, classes: int, blank: int, axis: str) -> None:
     """Hold labels to the classes, where they are known: eagerly, and not while a graph is traced.
 
     Args:
