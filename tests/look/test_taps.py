@@ -7,7 +7,7 @@ from keras import ops
 
 import lossmith as lm
 from lossmith.backend import Program
-from lossmith.core.statistics import EDGES, Tapped, bins, merged, row, statistics
+from lossmith.core.statistics import EDGES, Tapped, bins, merged, rows, statistics
 from tests.support.grads import value_and_grad
 
 SHAPE = (4, 6)
@@ -163,16 +163,27 @@ def test_between_layers_a_tap_is_a_layer_that_keeps_masks_and_is_saved(tmp_path)
         assert taps.statistics("embedded/numbers")["counted"] == 0.5
 
 
+def test_between_layers_a_tap_keeps_the_dtype_whatever_the_policy_is():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        x = keras.Input((2,), dtype="float32")
+        model = keras.Model(x, lm.tap("x", keras.layers.Dense(1, dtype="float32")(x)))
+        assert keras.backend.standardize_dtype(model(np.ones((1, 2), "float32")).dtype) == "float32"
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 # ── statistics ───────────────────────────────────────────────────────────────────────────────
 
 
 def of_batches(batches):
     """The statistics of several batches, one row merged into the next, compiled once a shape."""
-    program = Program(lambda x: row(Tapped(x, None), "summary"), "jit")
-    rows = ops.zeros(7)
+    program = Program(lambda x: rows([(Tapped(x, None), "summary")]), "jit")
+    so_far = ops.zeros((1, 7))
     for batch in batches:
-        rows = merged(rows, ops.convert_to_tensor(program.value(batch)))
-    return {name: float(ops.convert_to_numpy(x)) for name, x in statistics(rows).items()}
+        so_far = merged(so_far, ops.convert_to_tensor(program.value(batch)))
+    return {name: float(ops.convert_to_numpy(x)) for name, x in statistics(so_far[0]).items()}
 
 
 def by_numpy(x):
@@ -199,11 +210,12 @@ def test_rows_of_batches_add_up_to_the_statistics_of_all(bad, rng):
 
 
 def test_rows_of_nothing_are_nan_and_leave_others_as_they_are():
-    found = {k: float(ops.convert_to_numpy(v)) for k, v in statistics(row(None, "mean")).items()}
+    none = rows([(None, "mean")])[0]
+    found = {k: float(ops.convert_to_numpy(v)) for k, v in statistics(none).items()}
     nothing = dict.fromkeys(found, np.nan) | {"nan": 0.0}
     assert found == pytest.approx(nothing, nan_ok=True)
-    some = row(Tapped(ops.convert_to_tensor([-3.0, -1.0]), None), "summary")
-    for pair in [(some, row(None, "mean")), (row(None, "mean"), some)]:
+    some = rows([(Tapped(ops.convert_to_tensor([-3.0, -1.0]), None), "summary")])[0]
+    for pair in [(some, none), (none, some)]:
         together = ops.convert_to_numpy(merged(*pair))
         np.testing.assert_array_equal(together, ops.convert_to_numpy(some))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,29 +41,32 @@ class Tapped:
     mask: Tensor | None
 
 
-def row(seen: Tapped | None, level: Level) -> Tensor:
-    """Return the row of a tensor, `(len(FIELDS),)`.
+def rows(seen: Iterable[tuple[Tapped | None, Level]]) -> Tensor:
+    """Return the rows of tensors, `(how many, len(FIELDS))`.
 
     Args:
-        seen: Any tensor, taken as float32 and without gradient; None: nothing was seen.
-        level: `"mean"` leaves 0 what the mean does not need.
+        seen: Tensors, taken as float32 and without gradient, or None where nothing was seen; and
+            what is wanted of each. `"mean"` leaves 0 what the mean does not need.
     """
+    fields = [field for tapped, level in seen for field in _row(tapped, level)]
+    return ops.reshape(ops.cast(ops.stack(fields), "float32"), (-1, len(FIELDS)))
+
+
+def _row(seen: Tapped | None, level: Level) -> tuple[Tensor | float, ...]:
     if seen is None:
-        return ops.zeros((len(FIELDS),), dtype="float32")
+        return (0.0,) * len(FIELDS)
     x, mask = ops.stop_gradient(ops.cast(seen.value, "float32")), seen.mask
     size = _size(x)
-    count = size if mask is None else _number(mask) * (size / ops.maximum(_size(mask), 1.0))
-    values = _only(mask, x, 0.0)
-    total = ops.sum(values)
+    count = size if mask is None else _number(mask) * _ratio(size, _size(mask))
+    total = _total(x, mask)
     if level == "mean":
-        zero = ops.zeros_like(total)
-        return ops.stack([size, count, zero, total, zero, zero, zero])
-    nan = ops.isnan(values)
+        return size, count, 0.0, total, 0.0, 0.0, 0.0
+    nan = ops.isnan(_only(mask, x, 0.0))
     apart = ops.reshape(_only(mask, x - total / ops.maximum(count, 1.0), 0.0), (-1,))
     usable = ops.logical_not(nan) if mask is None else ops.logical_and(mask, ops.logical_not(nan))
     low = ops.min(ops.where(usable, x, np.inf), initial=np.inf)
     high = ops.max(ops.where(usable, x, -np.inf), initial=-np.inf)
-    return ops.stack([size, count, _number(nan), total, ops.dot(apart, apart), low, high])
+    return size, count, _number(nan), total, ops.dot(apart, apart), low, high
 
 
 def merged(one: Tensor, other: Tensor) -> Tensor:
@@ -127,12 +132,24 @@ def statistics(rows: Tensor) -> dict[str, Tensor]:
     }
 
 
+def _ratio(whole: Tensor | float, part: Tensor | float) -> Tensor | float:
+    return whole / (max(part, 1.0) if isinstance(part, float) else ops.maximum(part, 1.0))
+
+
+def _total(x: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return ops.sum(x)
+    alike = tuple(axis for axis, size in enumerate(mask.shape) if size == 1)
+    return ops.sum(_only(mask, ops.sum(x, axis=alike, keepdims=True), 0.0))
+
+
 def _only(mask: Tensor | None, x: Tensor, otherwise: float) -> Tensor:
     return x if mask is None else ops.where(mask, x, otherwise)
 
 
-def _size(x: Tensor) -> Tensor:
-    return ops.cast(ops.size(x), "float32")
+def _size(x: Tensor) -> Tensor | float:
+    # A number where it is known: to make a tensor of it costs as much as a small sum.
+    return ops.cast(ops.size(x), "float32") if None in x.shape else float(math.prod(x.shape))
 
 
 def _number(flags: Tensor) -> Tensor:

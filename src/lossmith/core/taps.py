@@ -12,7 +12,7 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor, shape_text
-from lossmith.core.statistics import Tapped, row, statistics
+from lossmith.core.statistics import Tapped, rows, statistics
 from lossmith.messages import ArgumentError, ShapeError, closest, listed
 
 
@@ -120,7 +120,7 @@ class Recording(Mapping[str, Any]):
             all positions). The mean and the deviation of values with a NaN are NaN; `min` and
             `max` leave it out.
         """
-        found = statistics(row(self._find(name), "summary"))
+        found = statistics(rows([(self._find(name), "summary")])[0])
         return {key: float(ops.convert_to_numpy(value)) for key, value in found.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -199,7 +199,7 @@ class Tap(keras.layers.Layer):
     """
 
     def __init__(self, tap: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.tap = tap
         self.supports_masking = True
 

@@ -21,7 +21,7 @@ from lossmith.core.statistics import (
     Tapped,
     bins,
     merged,
-    row,
+    rows,
     statistics,
 )
 from lossmith.core.taps import Recording, listening, unknown_tap
@@ -50,12 +50,12 @@ class TapMetric(keras.metrics.Metric):
 
     def update_state(self, tapped: Mapping[str, Tapped]) -> None:
         """Add what the taps have seen in a batch; one that did not run adds nothing."""
-        rows = [row(tapped.get(name), level) for name, level in self.levels.items()]
+        found = rows((tapped.get(name), level) for name, level in self.levels.items())
         if set(self.levels.values()) == {"mean"}:
-            self.rows.assign_add(backend.logged(ops.stack(rows)))
+            self.rows.assign_add(backend.logged(found))
             return
         _check_one_replica(self.levels)
-        self.rows.assign(merged(ops.convert_to_tensor(self.rows), ops.stack(rows)))
+        self.rows.assign(merged(ops.convert_to_tensor(self.rows), found))
         if self.drawn:
             self.bins.assign_add(ops.stack([bins(tapped.get(name)) for name in self.drawn]))
 
