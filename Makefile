@@ -74,8 +74,10 @@ format: $(DEV) ## Format the code and apply the safe fixes
 docs: $(DEV) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
-bench: $(DEV) ## Run every benchmark, one process each
-	@set -e; for file in $(BENCHMARKS); do echo "── $$file ──"; $(BIN)/python $$file; done
+bench: $(DEV) ## Run every benchmark, one process each, and write docs/benchmarks.md
+	@set -e; for file in $(BENCHMARKS); do echo "── $$file ──"; \
+		$(BIN)/python $$file --json docs/benchmarks/$$(basename $$file .py).json; done
+	@$(BIN)/python benchmarks/_page.py
 
 clean: ## Remove the environment, caches and everything that was built
 	rm -rf $(VENV) build dist site .coverage .coverage.* htmlcov

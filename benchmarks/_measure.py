@@ -1,26 +1,20 @@
-"""What the benchmarks share: turns, medians, ratios, one process a backend, tables, JSON."""
+"""How the benchmarks measure: turns, medians, ratios, peaks, one process a backend."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 BACKENDS = ("jax", "tensorflow", "torch")
-PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-cpu", "torch", "numpy")
 
 # Threads that wait must sleep: spinning ones would be counted as CPU time.
 QUIET = {
@@ -163,54 +157,3 @@ def _resident(field: str) -> int:
 def hand_back(timings: Mapping[str, Timing]) -> None:
     """Print the numbers of one backend for the process that asked for them."""
     print(json.dumps({name: asdict(timing) for name, timing in timings.items()}))
-
-
-def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table."""
-    printed = Table(*head, title=title, title_justify="left")
-    for row in rows:
-        printed.add_row(*row)
-    Console(width=110).print(printed)
-
-
-def timing_rows(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
-    """Write each backend's timings as rows of a table."""
-    return [
-        [
-            backend,
-            way,
-            f"{1e3 * t['wall']:.2f} ms",
-            f"{1e3 * t['cpu']:.2f} ms",
-            f"{t['ratio']:.2f} ({t['low']:.2f} to {t['high']:.2f})",
-            f"{t['cpu_ratio']:.2f}",
-            f"{t['best']:.2f}",
-        ]
-        for backend, timings in found.items()
-        for way, t in timings.items()
-    ]
-
-
-TIMING_HEAD = ("backend", "way", "wall", "CPU", "wall ratio (quartiles)", "CPU ratio", "best")
-
-
-def verdict(claim: str, held: bool) -> None:  # noqa: FBT001
-    """Say whether a claim held this time."""
-    print(f"{'met' if held else 'NOT MET'}: {claim}")
-
-
-def write(path: Path | None, numbers: Mapping[str, Any]) -> None:
-    """Write the numbers and where they come from."""
-    if path is not None:
-        path.write_text(json.dumps({"machine": machine(), **numbers}, indent=2) + "\n")
-
-
-def machine() -> dict[str, Any]:
-    """Return what the numbers depend on."""
-    known = {
-        item.metadata["Name"].lower(): item.version for item in importlib.metadata.distributions()
-    }
-    return {
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        **{name: known[name] for name in PACKAGES if name in known},
-    }

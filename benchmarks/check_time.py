@@ -18,8 +18,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from _measure import QUIET, arguments, table, verdict, write
+from _measure import QUIET, arguments
+from _report import Bars, Claim, Report, Table, finish
 
 LIMIT = 10.0
 
@@ -58,6 +60,20 @@ def timed(name: str, backend: str, environment: dict[str, str]) -> tuple[float, 
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    times = found["times"]
+    rows = [[name, f"{wall:.1f} s", f"{cpu:.1f} s"] for name, (wall, cpu) in times.items()]
+    walls, cpus = zip(*times.values(), strict=True)
+    median = statistics.median(walls)
+    claim = f"median at most {LIMIT:.0f} s: {median:.1f} s"
+    claim += f" (CPU: {statistics.median(cpus):.1f} s, longest {max(cpus):.1f} s)"
+    title = f"`lossmith check` on {found['backend']}, imports included"
+    chart = Bars("seconds of CPU", {"": dict(zip(times, cpus, strict=True))}, "")
+    table = Table(title, ("loss", "wall", "CPU"), rows)
+    return Report([table], [Claim(claim, median <= LIMIT)], [chart])
+
+
 def main() -> None:
     """Measure, print, and say whether the claim held."""
     options = arguments(__doc__, rounds=1)
@@ -66,18 +82,12 @@ def main() -> None:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     losses = names(environment)
     timed(losses[0], backend, environment)  # may compile bytecode
-    found: dict[str, tuple[float, float]] = {}
+    times: dict[str, tuple[float, float]] = {}
     for name in losses:
         pairs = [timed(name, backend, environment) for _ in range(options.rounds)]
         wall, cpu = (statistics.median(column) for column in zip(*pairs, strict=True))
-        found[name] = wall, cpu
-    rows = [[name, f"{wall:.1f} s", f"{cpu:.1f} s"] for name, (wall, cpu) in found.items()]
-    table(f"lossmith check on {backend}, imports included", ("loss", "wall", "CPU"), rows)
-    walls, cpus = zip(*found.values(), strict=True)
-    median = statistics.median(walls)
-    print(f"CPU: median {statistics.median(cpus):.1f} s, longest {max(cpus):.1f} s")
-    verdict(f"median at most {LIMIT:.0f} s: {median:.1f} s", median <= LIMIT)
-    write(options.json, {"check_time": {"backend": backend, **found}})
+        times[name] = wall, cpu
+    finish(options.json, {"backend": backend, "times": times}, report)
 
 
 if __name__ == "__main__":

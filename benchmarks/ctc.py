@@ -16,18 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    Timing,
-    arguments,
-    each_backend,
-    hand_back,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import Timing, arguments, each_backend, hand_back, in_turns
+from _report import Bars, Claim, Report, cpu_ratios, finish, timings
 
 BATCH, FRAMES, CLASSES, LABELS = 16, 512, 1024, 64
 PEERS = {"jax": "optax.ctc_loss", "tensorflow": "tf.nn.ctc_loss", "torch": "torch ctc_loss"}
@@ -138,20 +128,25 @@ def measure(backend: str, rounds: int) -> dict[str, Timing]:
     return in_turns(ways, reference=PEERS[backend], rounds=rounds, warm_up=1)
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    size = f"{BATCH} x {FRAMES} frames x {CLASSES} classes, up to {LABELS} labels"
+    claims = []
+    for backend, limit in LIMITS.items():
+        ratio = found[backend][OURS]["cpu_ratio"]
+        claim = f"{backend}: at most {limit} x the CPU time of {PEERS[backend]}: {ratio:.2f}"
+        claims.append(Claim(claim, ratio <= limit))
+    chart = Bars("CPU time over that of the peer", cpu_ratios(found), OURS, LIMITS)
+    return Report([timings(size, found)], claims, [chart])
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     options = arguments(__doc__, rounds=15)
     if options.backend:
         hand_back(measure(options.backend, options.rounds))
         return
-    found = each_backend(__file__, options)
-    size = f"{BATCH} x {FRAMES} frames x {CLASSES} classes, up to {LABELS} labels"
-    table(size, TIMING_HEAD, timing_rows(found))
-    for backend, timings in found.items():
-        ratio = timings[OURS]["cpu_ratio"]
-        claim = f"{backend}: at most {LIMITS[backend]} x the CPU time of {PEERS[backend]}"
-        verdict(f"{claim}, {ratio:.2f}", ratio <= LIMITS[backend])
-    write(options.json, {"timings": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

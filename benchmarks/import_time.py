@@ -18,7 +18,8 @@ import sys
 import time
 from typing import Any
 
-from _measure import QUIET, arguments, table, verdict, write
+from _measure import QUIET, arguments
+from _report import Bars, Claim, Report, Table, finish
 
 IMPORT_LIMIT = 0.050
 HELP_LIMIT = 0.300
@@ -104,25 +105,30 @@ def _text(times: dict[str, float]) -> str:
     )
 
 
-def main() -> None:
-    """Measure, print, and say whether the claims held."""
-    options = arguments(__doc__, rounds=11)
-    backend = options.backend or "jax"
-    found = summary(measure(backend, options.rounds))
-    rows = [[name, _text(times["wall"]), _text(times["cpu"])] for name, times in found.items()]
-    table(f"start-up on {backend}", ("what", "wall", "CPU"), rows)
-    share = (
-        found["import lossmith, after keras"]["cpu"]["median"]
-        / found["import keras"]["cpu"]["median"]
-    )
-    print(f"import lossmith is {share:.1%} of import keras (CPU, medians)")
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    times = found["times"]
+    rows = [[name, _text(each["wall"]), _text(each["cpu"])] for name, each in times.items()]
+    claims = []
     for name, limit in (
         ("import lossmith, after keras", IMPORT_LIMIT),
         ("lossmith --help", HELP_LIMIT),
     ):
-        median = found[name]["cpu"]["median"]
-        verdict(f"{name}: at most {1e3 * limit:.0f} ms: {1e3 * median:.0f} ms", median <= limit)
-    write(options.json, {"import_time": {"backend": backend, **found}})
+        median = times[name]["cpu"]["median"]
+        claim = f"{name}: at most {1e3 * limit:.0f} ms of CPU: {1e3 * median:.0f} ms"
+        claims.append(Claim(claim, median <= limit))
+    title = f"Start-up on {found['backend']}, medians and ranges"
+    bars = {"": {name: 1e3 * each["cpu"]["median"] for name, each in times.items()}}
+    chart = Bars("ms of CPU", bars, "import lossmith")
+    return Report([Table(title, ("what", "wall", "CPU"), rows)], claims, [chart])
+
+
+def main() -> None:
+    """Measure, print, and say whether the claims held."""
+    options = arguments(__doc__, rounds=11)
+    backend = options.backend or "jax"
+    found = {"backend": backend, "times": summary(measure(backend, options.rounds))}
+    finish(options.json, found, report)
 
 
 if __name__ == "__main__":

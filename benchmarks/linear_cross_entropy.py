@@ -21,18 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    arguments,
-    each_backend,
-    in_fresh_process,
-    in_turns,
-    peak_of,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Report, cpu_ratios, finish, timings
 
 FEATURES, ROW = 256, 256
 SMALL, LARGE = (2048, 8192), (8192, 32768)
@@ -182,20 +172,26 @@ def peak(backend: str, name: str, tokens: int, classes: int) -> float:
     return peak_of(step)[0] / 2**20
 
 
-def report(found: dict[str, Any]) -> None:
-    """Print tables, and hold the claims to them."""
-    for case in next(iter(found.values())).keys() - {"memory"}:
-        table(case, TIMING_HEAD, timing_rows({name: f[case] for name, f in found.items()}))
-    for backend, cases in found.items():
-        for case, timings in cases.items():
-            if case == "memory":
-                ratio, limit = timings[OURS] / timings[KERAS], MEMORY[backend]
-                claim = f"{backend}, peak memory {timings[OURS]:.0f} of {timings[KERAS]:.0f} MiB"
-            else:
-                ratio = timings[OURS]["cpu_ratio"]
-                limit = TIME[backend][float(case.rpartition(" ")[2])]
-                claim = f"{backend}, {case}"
-            verdict(f"{claim}: {ratio:.3f} of Keras', target {limit}", ratio <= limit)
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    cases = [case for case in next(iter(found.values())) if case != "memory"]
+    times = {case: {backend: f[case] for backend, f in found.items()} for case in cases}
+    memory = {backend: f["memory"] for backend, f in found.items()}
+    claims, charts = [], []
+    for case, by_backend in times.items():
+        targets = {backend: TIME[backend][float(case.rpartition(" ")[2])] for backend in found}
+        for backend, limit in targets.items():
+            ratio = by_backend[backend][OURS]["cpu_ratio"]
+            claim = f"{backend}, {case}: {ratio:.3f} of Keras' CPU time, target {limit}"
+            claims.append(Claim(claim, ratio <= limit))
+        charts.append(Bars(f"CPU time / Keras, {case}", cpu_ratios(by_backend), OURS, targets))
+    for backend, limit in MEMORY.items():
+        ratio = memory[backend][OURS] / memory[backend][KERAS]
+        claims.append(
+            Claim(f"{backend}: {ratio:.3f} of Keras' memory, target {limit}", ratio <= limit)
+        )
+    charts.append(Bars("peak memory in MiB", memory, OURS))
+    return Report([timings(case, f) for case, f in times.items()], claims, charts)
 
 
 def main() -> None:
@@ -215,8 +211,7 @@ def main() -> None:
         print(json.dumps(measure(options.backend, sizes, options.rounds)))
     else:
         found = each_backend(__file__, options, *(["--small"] if options.small else []))
-        report(found)
-        write(options.json, {"linear_cross_entropy": found})
+        finish(options.json, found, report)
 
 
 if __name__ == "__main__":

@@ -22,15 +22,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from _measure import table, verdict, write
+from _report import Bars, Claim, Report, Table, finish
 
 LIMIT = 3.0
 LINES = 30_000
 MAIN = "from lossmith.cli import main; main()"
 IMPORT = "import lossmith.cli, lossmith.lint.run, lossmith.lint.config, lossmith.lint.output"
 
-READERS = ("lossmith lint, every rule", "ruff check", "pyflakes")
+OURS = "lossmith lint, every rule"
+READERS = (OURS, "ruff check", "pyflakes")
 """The ways that read the sources; the others are there to show what starting costs."""
 
 Times = dict[str, list[tuple[float, float]]]
@@ -50,7 +52,7 @@ def ways(sources: Path) -> dict[str, list[str]]:
     found = {
         "python -c pass": [*python, "pass"],
         "import": [*python, IMPORT],
-        "lossmith lint, every rule": [*python, MAIN, "lint", "--select=ALL", str(sources)],
+        OURS: [*python, MAIN, "lint", "--select=ALL", str(sources)],
     }
     beside = Path(sys.executable).with_name("ruff")
     ruff = str(beside) if beside.exists() else shutil.which("ruff")
@@ -85,6 +87,21 @@ def measure(commands: dict[str, list[str]], rounds: int) -> Times:
     return {name: found[1:] for name, found in times.items()}
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    lines, seconds = found["lines"], found["seconds"]
+    rows = [
+        [name, f"{wall:.2f} s", f"{cpu:.2f} s", f"{lines / cpu:,.0f}" if name in READERS else ""]
+        for name, (wall, cpu) in seconds.items()
+    ]
+    title = f"{found['files']:,} files of Keras, {lines:,} lines, medians"
+    per_lines = seconds[OURS][1] * LINES / lines
+    claim = f"{LINES:,} lines in at most {LIMIT:.0f} s of CPU: {per_lines:.2f} s"
+    chart = Bars("seconds of CPU", {"": {name: cpu for name, (_, cpu) in seconds.items()}}, OURS)
+    table = Table(title, ("way", "wall", "CPU", "lines a second of CPU"), rows)
+    return Report([table], [Claim(claim, per_lines <= LIMIT)], [chart])
+
+
 def main() -> None:
     """Measure, print, and say whether the claim held."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,21 +111,12 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     sources = keras_sources()
     files = list(sources.rglob("*.py"))
-    lines = sum(path.read_bytes().count(b"\n") for path in files)
-    found = {
+    seconds = {
         name: [statistics.median(column) for column in zip(*pairs, strict=True)]
         for name, pairs in measure(ways(sources), options.rounds).items()
     }
-    rows = [
-        [name, f"{wall:.2f} s", f"{cpu:.2f} s", f"{lines / cpu:,.0f}" if name in READERS else ""]
-        for name, (wall, cpu) in found.items()
-    ]
-    title = f"{len(files):,} files of Keras, {lines:,} lines; medians of {options.rounds} rounds"
-    table(title, ("way", "wall", "CPU", "lines a second of CPU"), rows)
-    per_lines = found["lossmith lint, every rule"][1] * LINES / lines
-    print(f"{per_lines:.2f} s of CPU for {LINES:,} lines")
-    verdict(f"at most {LIMIT:.0f} s", per_lines <= LIMIT)
-    write(options.json, {"lines": lines, "seconds": found})
+    lines = sum(path.read_bytes().count(b"\n") for path in files)
+    finish(options.json, {"files": len(files), "lines": lines, "seconds": seconds}, report)
 
 
 if __name__ == "__main__":

@@ -17,18 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    Timing,
-    arguments,
-    each_backend,
-    hand_back,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import Timing, arguments, each_backend, hand_back, in_turns
+from _report import Bars, Claim, Report, cpu_ratios, finish, timings
 
 SHAPE = BATCH, STEPS, FEATURES = 64, 512, 64
 LIMIT = 1.03
@@ -176,20 +166,32 @@ def measure(backend: str, rounds: int) -> dict[str, Timing]:
     return timings
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    claims = []
+    for backend, ways in found.items():
+        for way, timing in ways.items():
+            if way.startswith(OURS):
+                ratio = timing["cpu_ratio"]
+                claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of hand-written"
+                claims.append(Claim(f"{claim}: {ratio:.3f}", ratio <= LIMIT))
+    chart = Bars(
+        "CPU time over that of the hand-written form",
+        cpu_ratios(found),
+        OURS,
+        dict.fromkeys(found, LIMIT),
+    )
+    title = f"Masked squared error, value and gradient, {SHAPE}"
+    return Report([timings(title, found)], claims, [chart])
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     options = arguments(__doc__, rounds=40)
     if options.backend:
         hand_back(measure(options.backend, options.rounds))
         return
-    found = each_backend(__file__, options)
-    table(f"masked squared error, value + gradient, {SHAPE}", TIMING_HEAD, timing_rows(found))
-    for backend, timings in found.items():
-        for way, timing in timings.items():
-            if way.startswith(OURS):
-                claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of hand-written"
-                verdict(f"{claim}: {timing['cpu_ratio']:.3f}", timing["cpu_ratio"] <= LIMIT)
-    write(options.json, {"masked_elementwise": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

@@ -21,18 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    Timing,
-    arguments,
-    each_backend,
-    hand_back,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import Timing, arguments, each_backend, hand_back, in_turns
+from _report import Bars, Claim, Report, cpu_ratios, finish, timings
 
 BATCHES, BATCH, STEPS, FEATURES, UNITS, CLASSES = 8, 32, 64, 32, 256, 10
 CLASS_WEIGHTS = np.linspace(0.5, 2.0, CLASSES).astype("float32")
@@ -176,20 +166,26 @@ def measure(rounds: int) -> dict[str, Timing]:
     return timings
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    claims = []
+    for backend, ways in found.items():
+        for way, reference in ((OURS, HAND), (LAYER, OUTPUT)):
+            ratio = ways[way]["cpu_ratio"]
+            claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of {reference}"
+            claims.append(Claim(f"{claim}: {ratio:.3f}", ratio <= LIMIT))
+    title = f"An epoch of {BATCHES} steps, batch {BATCH} x {STEPS}"
+    chart = Bars("CPU time over that of the peer", cpu_ratios(found), "lm.", {})
+    return Report([timings(title, found)], claims, [chart])
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     options = arguments(__doc__, rounds=15)
     if options.backend:
         hand_back(measure(options.rounds))
         return
-    found = each_backend(__file__, options)
-    table(f"an epoch of {BATCHES} steps, batch {BATCH} x {STEPS}", TIMING_HEAD, timing_rows(found))
-    for backend, timings in found.items():
-        for way, reference in ((OURS, HAND), (LAYER, OUTPUT)):
-            ratio = timings[way]["cpu_ratio"]
-            claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of {reference}"
-            verdict(f"{claim}: {ratio:.3f}", ratio <= LIMIT)
-    write(options.json, {"model_step": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from _measure import arguments, each_backend, table, verdict, write
+from _measure import arguments, each_backend
+from _report import Claim, Report, Table, finish
 from masked_elementwise import (
     HAND,
     OURS,
@@ -93,6 +94,25 @@ WAYS = {
 }
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    rows = [
+        [backend, name, ", ".join(f"{value:,.0f} {what}" for what, value in work.items())]
+        for backend, works in found.items()
+        for name, work in works.items()
+    ]
+    title = f"Masked squared error, value and gradient, {SHAPE}"
+    claims = [
+        Claim(f"{backend}: the same work as by hand", _alike(works[OURS], works[HAND]))
+        for backend, works in found.items()
+    ]
+    return Report([Table(title, ("backend", "way", "work"), rows)], claims)
+
+
+def _alike(work: Work, other: Work) -> bool:
+    return all(math.isclose(value, other[what], rel_tol=SLACK) for what, value in work.items())
+
+
 def main() -> None:
     """Count on one backend here, or on all of them in processes of their own."""
     options = arguments(__doc__, rounds=1)
@@ -100,20 +120,7 @@ def main() -> None:
         count, hand = WAYS[options.backend]
         print(json.dumps({name: count(loss) for name, loss in losses(hand).items()}))
         return
-    found = each_backend(__file__, options)
-    rows = [
-        [backend, name, ", ".join(f"{value:,.0f} {what}" for what, value in work.items())]
-        for backend, works in found.items()
-        for name, work in works.items()
-    ]
-    table(f"masked squared error, value + gradient, {SHAPE}", ("backend", "way", "work"), rows)
-    for backend, works in found.items():
-        alike = all(
-            math.isclose(value, works[HAND][what], rel_tol=SLACK)
-            for what, value in works[OURS].items()
-        )
-        verdict(f"{backend}: the same work as by hand", alike)
-    write(options.json, {"same_program": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

@@ -21,17 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    arguments,
-    each_backend,
-    in_fresh_process,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import arguments, each_backend, in_fresh_process, in_turns
+from _report import Bars, Claim, Report, Table, cpu_ratios, finish, timings
 
 BATCH, FEATURES = 16, 8
 STEPS = (256, 1024)
@@ -112,6 +103,29 @@ def memory_of(steps: int, backend: str) -> float:
     return in_fresh_process(__file__, backend, "--memory", str(steps))
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    times = {backend: numbers["time"] for backend, numbers in found.items()}
+    rows = [
+        [backend, steps, f"{taken:.0f} MB", f"{taken / (BATCH * int(steps) ** 2 / 2**18):.1f}"]
+        for backend, numbers in found.items()
+        for steps, taken in numbers["MB"].items()
+    ]
+    head = ("backend", "steps", "peak", "times the grid of costs")
+    claims = []
+    for backend, ways in times.items():
+        for steps in STEPS:
+            for lengths, limit in LIMITS.items():
+                ratio = ways[f"{OURS}, {steps}, {lengths}"]["cpu_ratio"]
+                claim = (
+                    f"{backend}, {steps} steps, {lengths}: at most {limit} x pysdtw: {ratio:.2f}"
+                )
+                claims.append(Claim(claim, ratio <= limit))
+    tables = [timings("Value and gradient", times), Table("Memory", head, rows)]
+    chart = Bars("CPU time over that of pysdtw", cpu_ratios(times), OURS)
+    return Report(tables, claims, [chart])
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     if sys.argv[1:2] == ["--memory"]:
@@ -122,22 +136,7 @@ def main() -> None:
         taken = {steps: memory_of(steps, options.backend) for steps in MEMORY_STEPS}
         print(json.dumps({"time": measure(options.rounds), "MB": taken}))
         return
-    found = each_backend(__file__, options)
-    times = {backend: numbers["time"] for backend, numbers in found.items()}
-    table("value and gradient", TIMING_HEAD, timing_rows(times))
-    rows = [
-        [backend, steps, f"{taken:.0f} MB", f"{taken / (BATCH * int(steps) ** 2 / 2**18):.1f}"]
-        for backend, numbers in found.items()
-        for steps, taken in numbers["MB"].items()
-    ]
-    table("memory", ("backend", "steps", "peak", "times the grid of costs"), rows)
-    for backend, timings in times.items():
-        for steps in STEPS:
-            for lengths, limit in LIMITS.items():
-                ratio = timings[f"{OURS}, {steps}, {lengths}"]["cpu_ratio"]
-                claim = f"{backend}, {steps} steps, {lengths}: {ratio:.2f} of pysdtw"
-                verdict(f"{claim}, at most {limit}", ratio <= limit)
-    write(options.json, found)
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

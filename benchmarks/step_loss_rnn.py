@@ -21,17 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    arguments,
-    each_backend,
-    in_fresh_process,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import arguments, each_backend, in_fresh_process, in_turns
+from _report import Bars, Claim, Report, Table, finish, timings
 
 BATCH, STEPS, FEATURES, UNITS, VOCABULARY = 16, 256, 32, 128, 8192
 # Of the cheaper of the two plain forms: TensorFlow has a cross-entropy that keeps one copy.
@@ -106,6 +97,33 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     return {way: {**timing.__dict__, "MB": taken[way]["MB"]} for way, timing in timings.items()}
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    shape = f"batch {BATCH}, {STEPS} steps, {UNITS} units, {VOCABULARY} classes"
+    ratios = {backend: {way: _ratio(ways, way) for way in ways} for backend, ways in found.items()}
+    rows = [
+        [backend, way, f"{numbers['MB']:.0f} MB", f"{ratios[backend][way]:.3f}"]
+        for backend, ways in found.items()
+        for way, numbers in ways.items()
+    ]
+    head = ("backend", "way", "peak", "ratio to the cheaper plain form")
+    claims = []
+    for backend, limit in LIMITS.items():
+        for way, ratio in ratios[backend].items():
+            if way.startswith(OURS):
+                claim = f"{backend}, {way}: at most {limit} x the memory of the plain forms"
+                claims.append(Claim(f"{claim}: {ratio:.3f}", ratio <= limit))
+    tables = [timings(f"A training step, {shape}", found), Table("Memory of a step", head, rows)]
+    label = "memory over that of the cheaper plain form"
+    return Report(tables, claims, [Bars(label, ratios, OURS, LIMITS)])
+
+
+def _ratio(found: dict[str, Any], way: str) -> float:
+    """Divide the memory of a way by that of the cheaper plain form."""
+    suffix = way.partition(GRAPH)[1]
+    return found[way]["MB"] / min(found[plain + suffix]["MB"] for plain in (KERAS, PLAIN))
+
+
 def main() -> None:
     """Measure one way or backend here, or all of them in processes of their own."""
     if sys.argv[1:2] == ["--memory"]:
@@ -115,29 +133,7 @@ def main() -> None:
     if options.backend:
         print(json.dumps(measure(options.backend, options.rounds)))
         return
-    found = each_backend(__file__, options)
-    shape = f"batch {BATCH}, {STEPS} steps, {UNITS} units, {VOCABULARY} classes"
-    table(f"a training step, {shape}", TIMING_HEAD, timing_rows(found))
-    rows = [
-        [backend, way, f"{n['MB']:.0f} MB", f"{_ratio(ways_, way):.3f}"]
-        for backend, ways_ in found.items()
-        for way, n in ways_.items()
-    ]
-    table("memory of a step", ("backend", "way", "peak", "ratio to the cheaper plain form"), rows)
-    for backend, ways_ in found.items():
-        for way in ways_:
-            if way.startswith(OURS):
-                ratio = _ratio(ways_, way)
-                limit = LIMITS[backend]
-                claim = f"{backend}, {way}: at most {limit} x the memory of the plain forms"
-                verdict(f"{claim}: {ratio:.3f}", ratio <= limit)
-    write(options.json, {"step_loss_rnn": found})
-
-
-def _ratio(found: dict[str, Any], way: str) -> float:
-    """Divide the memory of a way by that of the cheaper plain form."""
-    suffix = way.partition(GRAPH)[1]
-    return found[way]["MB"] / min(found[plain + suffix]["MB"] for plain in (KERAS, PLAIN))
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

@@ -19,18 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    Timing,
-    arguments,
-    each_backend,
-    hand_back,
-    in_turns,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import Timing, arguments, each_backend, hand_back, in_turns
+from _report import Bars, Claim, Report, cpu_ratios, finish, timings
 
 BATCHES, BATCH, UNITS = 8, 128, 96
 LIMIT = 1.05
@@ -97,20 +87,27 @@ def measure(rounds: int) -> dict[str, Timing]:
     return in_turns(ways, reference=NONE, rounds=rounds, warm_up=1)
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    claims = []
+    for backend, ways in found.items():
+        for way in LEVELS:
+            ratio = ways[way]["cpu_ratio"]
+            claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of {NONE}: {ratio:.3f}"
+            claims.append(Claim(claim, ratio <= LIMIT))
+    title = f"An epoch of {BATCHES} steps of g2p, batch {BATCH}"
+    targets = dict.fromkeys(found, LIMIT)
+    chart = Bars(f"CPU time over that with {NONE}", cpu_ratios(found), "five", targets)
+    return Report([timings(title, found)], claims, [chart])
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     options = arguments(__doc__, rounds=9)
     if options.backend:
         hand_back(measure(options.rounds))
         return
-    found = each_backend(__file__, options)
-    table(f"an epoch of {BATCHES} steps of g2p, batch {BATCH}", TIMING_HEAD, timing_rows(found))
-    for backend, timings in found.items():
-        for way in LEVELS:
-            ratio = timings[way]["cpu_ratio"]
-            claim = f"{backend}, {way}: at most {LIMIT} x the CPU time of {NONE}"
-            verdict(f"{claim}: {ratio:.3f}", ratio <= LIMIT)
-    write(options.json, {"taps": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

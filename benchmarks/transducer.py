@@ -18,18 +18,8 @@ import sys
 from typing import Any
 
 import numpy as np
-from _measure import (
-    TIMING_HEAD,
-    arguments,
-    each_backend,
-    in_fresh_process,
-    in_turns,
-    peak_of,
-    table,
-    timing_rows,
-    verdict,
-    write,
-)
+from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Report, Table, finish, timings
 
 BATCH, LABELS, CLASSES = 4, 24, 2048
 FRAMES = (64, 128, 256)
@@ -146,6 +136,30 @@ def measure(backend: str, rounds: int) -> dict[str, Any]:
     return {way: {**timing.__dict__, "memory": multiples[way]} for way, timing in timings.items()}
 
 
+def report(found: dict[str, Any]) -> Report:
+    """Hold the claims to what was found."""
+    shape = f"batch {BATCH}, {FRAMES[0]} frames, {LABELS} labels, {CLASSES} classes"
+    most = {
+        backend: {way: max(n["memory"].values()) for way, n in ways.items()}
+        for backend, ways in found.items()
+    }
+    rows = [
+        [backend, way, *(f"{n['memory'][str(frames)]:.2f}" for frames in FRAMES)]
+        for backend, ways in found.items()
+        for way, n in ways.items()
+    ]
+    head = ("backend", "way", *(f"{frames} frames" for frames in FRAMES))
+    claims = []
+    for backend, limit in LIMITS.items():
+        least = min(found[backend][PLAIN]["memory"].values())
+        claim = f"{backend}: at most {limit} x the logits: {most[backend][OURS]:.2f}"
+        claim += f", where autodiff takes {least:.2f} or more"
+        claims.append(Claim(claim, most[backend][OURS] <= limit))
+    title = "Memory of a call, as a multiple of the logits"
+    tables = [timings(f"Value and gradient, {shape}", found), Table(title, head, rows)]
+    return Report(tables, claims, [Bars("memory over that of the logits", most, OURS, LIMITS)])
+
+
 def main() -> None:
     """Measure one way or backend here, or all of them in processes of their own."""
     if sys.argv[1:2] == ["--memory"]:
@@ -155,21 +169,7 @@ def main() -> None:
     if options.backend:
         print(json.dumps(measure(options.backend, options.rounds)))
         return
-    found = each_backend(__file__, options)
-    shape = f"batch {BATCH}, {FRAMES[0]} frames, {LABELS} labels, {CLASSES} classes"
-    table(f"value and gradient, {shape}", TIMING_HEAD, timing_rows(found))
-    rows = [
-        [backend, way, *(f"{n['memory'][str(frames)]:.2f}" for frames in FRAMES)]
-        for backend, ways in found.items()
-        for way, n in ways.items()
-    ]
-    head = ("backend", "way", *(f"{frames} frames" for frames in FRAMES))
-    table("memory of a call, as a multiple of the logits", head, rows)
-    for backend, ways in found.items():
-        most, least = max(ways[OURS]["memory"].values()), min(ways[PLAIN]["memory"].values())
-        claim = f"{backend}: at most {LIMITS[backend]} x the logits: {most:.2f}"
-        verdict(f"{claim}, where autodiff takes {least:.2f} or more", most <= LIMITS[backend])
-    write(options.json, {"transducer": found})
+    finish(options.json, each_backend(__file__, options), report)
 
 
 if __name__ == "__main__":

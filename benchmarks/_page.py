@@ -1,0 +1,38 @@
+"""Write what the files in docs/benchmarks/ say into docs/benchmarks.md, between its marks.
+
+What stands around the marks is written by hand.
+
+    python benchmarks/_page.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE, FOLDER = DOCS / "benchmarks.md", DOCS / "benchmarks"
+BEGIN, END = "<!-- measured: {name} -->\n", "<!-- end -->\n"
+MARKED = re.compile(BEGIN.format(name=r"(\w+)") + f".*?{END}", re.DOTALL)
+
+
+def page(text: str, folder: Path = FOLDER) -> str:
+    """Return the page with what the files in the folder say."""
+    return MARKED.sub(lambda found: part(found[1], folder), text)
+
+
+def part(name: str, folder: Path) -> str:
+    """Return what a benchmark found, marks included."""
+    measured = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    told = importlib.import_module(name).report(measured["found"])
+    picture = f"![{name}]({folder.name}/{name}.png)\n\n" if told.charts else ""
+    machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
+    source = f"*`benchmarks/{name}.py`, {measured['date']}: {machine}.*\n"
+    text = f"\n{picture}{told.markdown()}\n{source}\n"
+    return f"{BEGIN.format(name=name)}{text}{END}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
