@@ -34,24 +34,24 @@ def make_data(words: int = 3000) -> tuple[Any, Any]:
     return padded[:, :-1], padded[:, 1:]
 
 
-def make_model(words: int) -> Any:
+def make_model(words: int, steps: int = STEPS, width: int = WIDTH) -> Any:
     """Return a model from words to logits, whose last layer is an ordinary one."""
-    tokens = keras.Input((STEPS,), dtype="int32")
+    tokens = keras.Input((steps,), dtype="int32")
     places = keras.ops.cumsum(keras.ops.ones_like(tokens), axis=1) - 1
     hidden = keras.layers.Add()(
         [
-            keras.layers.Embedding(words, WIDTH)(tokens),
-            keras.layers.Embedding(STEPS, WIDTH)(places),
+            keras.layers.Embedding(words, width)(tokens),
+            keras.layers.Embedding(steps, width)(places),
         ]
     )
     for _ in range(2):
         seen = keras.layers.LayerNormalization()(hidden)
-        seen = keras.layers.MultiHeadAttention(4, WIDTH // 4)(seen, seen, use_causal_mask=True)
+        seen = keras.layers.MultiHeadAttention(4, width // 4)(seen, seen, use_causal_mask=True)
         hidden = keras.layers.Add()([hidden, seen])
-        seen = keras.layers.Dense(2 * WIDTH, activation="gelu")(
+        seen = keras.layers.Dense(2 * width, activation="gelu")(
             keras.layers.LayerNormalization()(hidden)
         )
-        hidden = keras.layers.Add()([hidden, keras.layers.Dense(WIDTH)(seen)])
+        hidden = keras.layers.Add()([hidden, keras.layers.Dense(width)(seen)])
     hidden = keras.layers.LayerNormalization()(hidden)
     return lm.Model(tokens, keras.layers.Dense(words, name="lm_head")(hidden))
 
