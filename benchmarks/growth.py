@@ -18,6 +18,7 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from _linear import ROW, data, ours, step_of
@@ -56,7 +57,7 @@ def one_size(backend: str, tokens: int, classes: int, rounds: int) -> dict[str, 
     return {"wall": wall, "cpu": cpu, "MiB": (peak - results) / MIB}
 
 
-def slope(sizes: list[float], times: list[float]) -> float:
+def slope(sizes: Sequence[float], times: Sequence[float]) -> float:
     """Return the exponent by which times grow with sizes: the slope between the two ends."""
     return math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
 
