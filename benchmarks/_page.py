@@ -1,6 +1,6 @@
-"""Write what the files in docs/benchmarks/ say into docs/benchmarks.md, between its marks.
+"""Write what the files in docs/benchmarks/ say into docs/benchmarks.md, and draw their charts anew.
 
-What stands around the marks is written by hand.
+What stands outside the marks of the page is written by hand.
 
     python benchmarks/_page.py
 """
@@ -11,6 +11,9 @@ import importlib
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+from _report import Report, draw
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, FOLDER = DOCS / "benchmarks.md", DOCS / "benchmarks"
@@ -23,10 +26,15 @@ def page(text: str, folder: Path = FOLDER) -> str:
     return MARKED.sub(lambda found: part(found[1], folder), text)
 
 
+def told_by(name: str, folder: Path) -> tuple[Report, dict[str, Any]]:
+    """Return what a benchmark says of the numbers in its file, and the file."""
+    measured = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return importlib.import_module(name).report(measured["found"]), measured
+
+
 def part(name: str, folder: Path) -> str:
     """Return what a benchmark found, marks included."""
-    measured = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    told = importlib.import_module(name).report(measured["found"])
+    told, measured = told_by(name, folder)
     picture = f"![{name}]({folder.name}/{name}.png)\n\n" if told.charts else ""
     machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
     source = f"*`benchmarks/{name}.py`, {measured['date']}: {machine}.*\n"
@@ -35,4 +43,6 @@ def part(name: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    for path in sorted(FOLDER.glob("*.json")):
+        draw(told_by(path.stem, FOLDER)[0].charts, path.with_suffix(".png"))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -127,11 +127,9 @@ def report(found: dict[str, Any]) -> Report:
     cases = list(next(iter(found.values()))["times"])
     times = {case: {name: f["times"][case] for name, f in found.items()} for case in cases}
     memory = {backend: f["memory"] for backend, f in found.items()}
-    claims, charts = [], []
+    claims = []
     for case, by_backend in times.items():
         share = float(case.rpartition(" ")[2])
-        targets = {backend: TIME[backend][share] for backend in found}
-        charts.append(Bars(f"CPU time over Keras', {case}", cpu_ratios(by_backend), OURS, targets))
         for backend, taken in cpu_ratios(by_backend).items():
             claims += time_claims(f"{backend}, {case}", backend, taken, share)
     for backend, peaks in memory.items():
@@ -145,7 +143,20 @@ def report(found: dict[str, Any]) -> Report:
     ]
     tables = [timings(f"{FEATURES} features, {case}", f) for case, f in times.items()]
     tables.append(Table("Peak memory", ("backend", "way", "peak", "of Keras'"), rows))
-    return Report(tables, claims, [*charts, Bars("peak memory in MiB", memory, OURS)])
+    return Report(tables, claims, [chart(times), Bars("peak memory in MiB", memory, OURS)])
+
+
+def chart(times: dict[str, Any]) -> Bars:
+    """Draw the times at the largest size beside those of Keras, which are 1."""
+    size = list(times)[-1].partition(",")[0]
+    values, targets = {}, {}
+    for backend in TIME:
+        for share in SHARES:
+            taken = cpu_ratios(times[f"{size}, share {share}"])[backend]
+            group = f"{backend}, {share:.0%} counted"
+            values[group] = {name: taken[name] for name in taken if name != KERAS}
+            targets[group] = TIME[backend][share]
+    return Bars(f"CPU time over Keras', {size}", values, OURS, targets)
 
 
 def time_claims(case: str, backend: str, taken: dict[str, float], share: float) -> list[Claim]:
