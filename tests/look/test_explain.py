@@ -110,6 +110,28 @@ def meeting(y_true, y_pred):
     return ops.mean(ops.square(ops.reshape(y_true, (-1,)) - y_pred), axis=-1)
 
 
+def test_a_loss_whose_gradient_alone_raises_is_shown_whole():
+    @ops.custom_gradient
+    def held(x):
+        def grad(*_, upstream=None):
+            message = f"no way back for {upstream}"
+            raise ValueError(message)
+
+        return ops.square(x), grad
+
+    def loss(y_true, y_pred):
+        gap = held(y_true - y_pred)
+        return ops.mean(gap, axis=-1)
+
+    explanation = lm.explain(loss, np.ones((2, 3), "float32"), np.zeros((2, 3), "float32"))
+    assert "its gradient raised" in explanation.error
+    assert "no way back" in explanation.error
+    shown = {
+        t.name for section in explanation.sections for line in section.lines for t in line.tensors
+    }
+    assert {"gap", "return"} <= shown
+
+
 def test_shapes_that_meet_by_position_are_marked():
     found = lm.explain(meeting, TRUE[:, 0], PRED[:, :1])
     section = next(s for s in found.sections if s.file)

@@ -1,7 +1,7 @@
 """What `lm.explain` marks in the zoo, against what is planted there.
 
-On PyTorch all sins of the four kinds, elsewhere those written in the framework itself: lines are
-traced alike, and JAX compiles each operation anew.
+On PyTorch all sins of the four kinds, elsewhere those written in the framework itself and with
+`--all` all: lines are traced alike, and JAX compiles each operation anew.
 """
 
 import keras
@@ -19,19 +19,14 @@ MARKS = {
     "broadcast": {"broadcast", "mixing", "raised"},
     "mixing": {"mixing"},
     "NaN": {"not finite"},
-    "gradient": {"dead gradient"},
+    "gradient": {"dead gradient", "raised"},
 }
 ELSEWHERE = {
     "repeated-on-the-wrong-axis": "the line that raises, not the one before it that repeats",
     "clip-that-clips-nothing": "the log, not the clip before it",
     "overrides-dunder-call": "the lines of call are right",
-    "numpy-on-tensors": "JAX refuses it: there is no gradient to look at",
 }
-PAIRS = [
-    pair
-    for pair in pairs()
-    if KINDS_OF.get(pair.check) in MARKS and BACKEND in ("torch", pair.backend)
-]
+PAIRS = [pair for pair in pairs() if KINDS_OF.get(pair.check) in MARKS]
 
 
 def drawn(pair):
@@ -69,7 +64,9 @@ def hits(pair):
     return False
 
 
-def test_the_planted_line_is_marked_in_nine_of_ten():
-    missed = {pair.sin for pair in PAIRS if not hits(pair)}
-    assert missed <= set(ELSEWHERE)
-    assert len(missed) <= 0.1 * len(PAIRS)
+def test_the_planted_line_is_marked_in_nine_of_ten(request):
+    every = request.config.getoption("--all") or BACKEND == "torch"
+    run = [pair for pair in PAIRS if every or pair.backend == BACKEND]
+    missed = {pair.sin for pair in run if not hits(pair)}
+    assert missed <= set(ELSEWHERE), f"of {len(run)}"
+    assert len(missed) <= 0.1 * len(run)

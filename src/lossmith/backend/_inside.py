@@ -87,16 +87,23 @@ def _torch() -> Generator[None]:
 def _jax_slopes(function: Callable[[Tensor], Sequence[Tensor]], array: Array) -> list[Array | None]:
     import jax
 
-    totals, pull = jax.vjp(lambda x: list(function(x)), jax.numpy.asarray(array))
-    zeros = [jax.numpy.zeros_like(total) for total in totals]
-    found: list[Array | None] = []
-    for place, total in enumerate(totals):
-        one = [*zeros[:place], jax.numpy.ones_like(total), *zeros[place + 1 :]]
-        slope = pull(one)[0]
-        if not jax.numpy.all(jax.numpy.isfinite(slope)):  # or is it zero times another's infinity?
-            slope = jax.grad(lambda x, place=place: function(x)[place])(jax.numpy.asarray(array))
-        found.append(to_numpy(slope))
-    return found
+    x = jax.numpy.asarray(array)
+    totals, along = jax.linearize(lambda x: list(function(x)), x)
+    with jax.disable_jit(disable=False):
+        pull = jax.jit(jax.linear_transpose(along, x))
+        found = [_jax_slope(pull, totals, place) for place in range(len(totals))]
+        for place, slope in enumerate(found):
+            if not np.isfinite(slope).all():  # or is it zero times another's infinity?
+                alone = jax.linear_transpose(lambda step, place=place: along(step)[place], x)
+                found[place] = to_numpy(alone(jax.numpy.ones_like(totals[place]))[0])
+    return list(found)
+
+
+def _jax_slope(pull: Callable[..., Any], totals: Sequence[Tensor], at: int) -> Array:
+    import jax
+
+    one = [jax.numpy.full_like(total, place == at) for place, total in enumerate(totals)]
+    return to_numpy(pull(one)[0])
 
 
 def _tensorflow_slopes(

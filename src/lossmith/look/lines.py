@@ -119,10 +119,16 @@ class _Run:
         y_true, y_pred = self._few()
         lines = Lines(self._subject, y_true, y_pred, self._subject.own)
         self._add(lines.first_mixing())
+        try:
+            slopes = lines.slopes()
+        except Exception as error:  # noqa: BLE001 - a loss may have a value and refuse a gradient
+            self.error = f"its gradient raised {type(error).__name__}: {error}"
+            self._add(raised(error, self._subject.own))
+            self._add(lines.not_finite())
+            return
         self._add(lines.not_finite() or lines.bad_slope())
         self._add(lines.dead())
         follow = set(lines.followers())
-        slopes = lines.slopes()
         for place, made in enumerate(lines.events):
             event = made.event
             key = event.file, event.line, event.name
