@@ -1,13 +1,13 @@
-"""Claim: compiled, `lm.SoftDTW` takes 0.6 of pysdtw's time, and no more where lengths differ.
-
-PyTorch runs eagerly, a few small operations a diagonal, and does not reach it at these sizes.
+"""Claim: `lm.SoftDTW` takes 0.6 of pysdtw's CPU time, and no more where lengths differ.
 
 The value and the gradient for the prediction of 16 pairs of sequences with 8 features, squared
 distances and gamma 1, in float32: of 256 and of 1024 steps, all of them or from a quarter to all.
-pysdtw runs on PyTorch with Numba, in the same process; it must be installed beside lossmith.
+Compiled on JAX and TensorFlow, eager on PyTorch. pysdtw runs on PyTorch with Numba, which compiles
+it, in the same process; it must be installed beside lossmith.
 
-Memory is the peak resident size of a fresh process at each length less that at 16 steps, as a
-multiple of the grid of costs.
+Memory is what a step adds to the peak of a fresh process that has made one of 16 steps before, as
+a multiple of the grid of costs; on JAX what the compiler plans for temporaries and results. It and
+the time are drawn as sequences grow.
 
     python benchmarks/soft_dtw.py [--rounds 5] [--json FILE]
 """
@@ -15,18 +15,18 @@ multiple of the grid of costs.
 from __future__ import annotations
 
 import json
-import resource
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import arguments, each_backend, in_fresh_process, in_turns
-from _report import Bars, Claim, Report, Table, cpu_ratios, finish, timings
+from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Lines, Report, Table, cpu_ratios, finish, timings
 
 BATCH, FEATURES = 16, 8
 STEPS = (256, 1024)
-MEMORY_STEPS = (256, 512, 1024)
+GROWTH = (128, 256, 512, 1024)
 OURS, PEER = "lossmith", "pysdtw"
 FULL, VARIED = "full", "varied"
 LIMITS = {FULL: 0.6, VARIED: 1.0}
@@ -42,12 +42,18 @@ def data(steps: int, lengths: str) -> tuple[Any, Any, Any]:
 
 def ours(x: Any, y: Any, lengths: Any) -> Callable[[], Any]:
     """Return a step with `lm.SoftDTW`, compiled where the backend compiles."""
-    import lossmith as lm
     from lossmith.backend import Program
 
-    loss = lm.SoftDTW(lengths={"t": "y:t", "s": "y:s"}, reduce="sum")
-    program = Program(lambda y, p, t, s: loss({"y": y, "t": t, "s": s}, p), "xla")
+    program = Program(loss(), "xla")
     return lambda: program.gradient(x, y, *lengths, at=[1])
+
+
+def loss() -> Callable[..., Any]:
+    """Return the total as a function of targets, predictions and both lengths."""
+    import lossmith as lm
+
+    own = lm.SoftDTW(lengths={"t": "y:t", "s": "y:s"}, reduce="sum")
+    return lambda y, p, t, s: own({"y": y, "t": t, "s": s}, p)
 
 
 def peer(x: Any, y: Any, lengths: Any) -> Callable[[], Any]:
@@ -89,29 +95,59 @@ def measure(rounds: int) -> dict[str, Any]:
     return found
 
 
-def memory(steps: int) -> None:
-    """Print the peak that a step at some length adds to one at 16 steps, in MB."""
-    ours(*data(16, FULL))()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ours(*data(steps, FULL))()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps((after - before) / 1024))
+def grow(way: str, steps: int) -> None:
+    """Print what a step at some length adds to the peak, in MiB, and its CPU time, in seconds."""
+    import keras
+
+    make = ours if way == OURS else peer
+    make(*data(16, FULL))()
+    step = make(*data(steps, FULL))
+    added, _ = peak_of(step)
+    if way == OURS and keras.config.backend() == "jax":
+        added = planned(steps)
+    start = time.process_time()
+    step()
+    print(json.dumps({"seconds": time.process_time() - start, "MiB": added / 2**20}))
 
 
-def memory_of(steps: int, backend: str) -> float:
-    """Measure the memory in a process of its own."""
-    return in_fresh_process(__file__, backend, "--memory", str(steps))
+def planned(steps: int) -> int:
+    """Return the bytes that JAX' compiler plans for."""
+    import jax
+
+    x, y, lengths = data(steps, FULL)
+    compiled = jax.jit(jax.value_and_grad(loss(), argnums=1)).lower(x, y, *lengths).compile()
+    plan = compiled.memory_analysis()
+    return plan.temp_size_in_bytes + plan.output_size_in_bytes
+
+
+def growth(backend: str) -> dict[str, dict[int, dict[str, float]]]:
+    """Measure memory and time at each length, each in a process of its own."""
+    return {
+        way: {n: in_fresh_process(__file__, backend, "--grow", way, str(n)) for n in GROWTH}
+        for way in ((OURS, PEER) if backend == "torch" else (OURS,))
+    }
 
 
 def report(found: dict[str, Any]) -> Report:
     """Hold the claims to what was found."""
     times = {backend: numbers["time"] for backend, numbers in found.items()}
-    rows = [
-        [backend, steps, f"{taken:.0f} MB", f"{taken / (BATCH * int(steps) ** 2 / 2**18):.1f}"]
+    grown = {
+        f"{backend}, {way}": [(int(n), found) for n, found in by_steps.items()]
         for backend, numbers in found.items()
-        for steps, taken in numbers["MB"].items()
+        for way, by_steps in numbers["growth"].items()
+    }
+    rows = [
+        [
+            name,
+            str(steps),
+            f"{one['MiB']:.0f} MiB",
+            f"{one['MiB'] / (BATCH * steps**2 / 2**18):.1f}",
+            f"{one['seconds']:.3f} s",
+        ]
+        for name, points in grown.items()
+        for steps, one in points
     ]
-    head = ("backend", "steps", "peak", "times the grid of costs")
+    head = ("way", "steps", "peak", "times the grid of costs", "CPU")
     claims = []
     for backend, ways in times.items():
         for steps in STEPS:
@@ -121,20 +157,26 @@ def report(found: dict[str, Any]) -> Report:
                     f"{backend}, {steps} steps, {lengths}: at most {limit} x pysdtw: {ratio:.2f}"
                 )
                 claims.append(Claim(claim, ratio <= limit))
-    tables = [timings("Value and gradient", times), Table("Memory", head, rows)]
-    chart = Bars("CPU time over that of pysdtw", cpu_ratios(times), OURS)
-    return Report(tables, claims, [chart])
+    tables = [timings("Value and gradient", times), Table("As sequences grow", head, rows)]
+    charts = [
+        Bars("CPU time over that of pysdtw", cpu_ratios(times), OURS),
+        *(
+            Lines(label, "steps", {k: [(n, one[unit]) for n, one in v] for k, v in grown.items()})
+            for unit, label in (("seconds", "seconds of CPU"), ("MiB", "peak, MiB"))
+        ),
+    ]
+    return Report(tables, claims, charts)
 
 
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
-    if sys.argv[1:2] == ["--memory"]:
-        memory(int(sys.argv[2]))
+    if sys.argv[1:2] == ["--grow"]:
+        grow(sys.argv[2], int(sys.argv[3]))
         return
     options = arguments(__doc__, rounds=5)
     if options.backend:
-        taken = {steps: memory_of(steps, options.backend) for steps in MEMORY_STEPS}
-        print(json.dumps({"time": measure(options.rounds), "MB": taken}))
+        grown = growth(options.backend)
+        print(json.dumps({"time": measure(options.rounds), "growth": grown}))
         return
     finish(options.json, each_backend(__file__, options), report)
 

@@ -39,7 +39,7 @@ def autodiff(labels: Any, logits: Any) -> Any:
     """Return the sum of the losses, as it is written down, diagonal by diagonal."""
     from keras import ops
 
-    from lossmith.core.paths.diagonals import skew
+    from lossmith.backend import skew
 
     shape = ops.shape(logits)[:-1]
     scores = ops.log_softmax(logits, axis=-1)

@@ -33,10 +33,10 @@ class Case:
     def sample(self, b):
         return self.labels[b, : self.label_lengths[b]], self.logits[b, : self.frames[b]]
 
-    def expected(self, reference):
-        """Values and gradients, 0 behind the last frame."""
+    def expected(self, reference, first=0):
+        """Values and gradients from some sample on, 0 behind the last frame."""
         values, gradients = np.zeros(len(self.labels)), np.zeros(self.logits.shape)
-        for b, frames in enumerate(self.frames):
+        for b, frames in list(enumerate(self.frames))[first:]:
             values[b], gradients[b, :frames] = reference(*self.sample(b), self.blank)
         return values, gradients
 
@@ -133,6 +133,17 @@ def test_a_wrong_label_and_a_nan_that_counts_are_seen():
     assert np.isnan(found).tolist() == [True] * 4 + [False] * 4
     assert np.isnan(gradients[3]).any()
     assert np.isfinite(gradients[4:]).all()
+
+
+def test_lengths_beyond_the_arrays_are_nan():
+    """In a compiled step nobody can look at them; where they are known, `lm.CTC` refuses them."""
+    beyond = [LABELS + 1, 2, -1, 2, 2, 0, 0, LABELS], [FRAMES, FRAMES + 1, 3, -1, FRAMES, 3, 0, 5]
+    labels = np.tile([1, 2, 1], (SAMPLES, 1))
+    case = Case(labels, scores(), *beyond)
+    values, gradients = case.ours(logits=np.nan_to_num(case.logits))
+    assert np.isnan(values).tolist() == [True] * 4 + [False] * 4
+    assert not gradients[:4].any()
+    np.testing.assert_allclose(values[4:], case.expected(by_enumeration, first=4)[0][4:], rtol=1e-5)
 
 
 def test_log_probabilities_have_their_own_gradient():

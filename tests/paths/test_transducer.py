@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import lossmith as lm
-from lossmith.core.paths.diagonals import skew, unskew
+from lossmith.backend import skew, unskew
 from lossmith.core.paths.transducer import transducer
 from tests.paths.transducer_reference import batch, enumerated, summed
 from tests.support.grads import value_and_grad

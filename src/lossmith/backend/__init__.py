@@ -1,12 +1,13 @@
 """The only room that names a framework: the few things `keras.ops` has no word for."""
 
-from lossmith.backend._alignment import Alignments, align_back, align_forth
+from lossmith.backend._alignment import NEVER, Alignments, Ends, align_back, align_forth
 from lossmith.backend._any_batch import any_batch
 from lossmith.backend._classes import softmax_less_picked
 from lossmith.backend._cost import numbers_made
 from lossmith.backend._ctc import alignments, log_columns, weighted_softmax_less
 from lossmith.backend._custom_gradient import custom_gradient
 from lossmith.backend._deferred import deferred
+from lossmith.backend._diagonals import skew, unskew
 from lossmith.backend._gradient import Mode, Program, to_numpy
 from lossmith.backend._host import (
     has_value,
@@ -41,7 +42,9 @@ from lossmith.backend._steps import Snapshot, watched, whole
 from lossmith.backend._traced import trace_state
 
 __all__ = [
+    "NEVER",
     "Alignments",
+    "Ends",
     "Inputs",
     "Mode",
     "Program",
@@ -74,12 +77,14 @@ __all__ = [
     "replica_share",
     "replicas",
     "shapes_only",
+    "skew",
     "slopes",
     "softmax_less_picked",
     "start_alike",
     "sublayers",
     "to_numpy",
     "trace_state",
+    "unskew",
     "watched",
     "weighted_softmax_less",
     "whole",

@@ -1,7 +1,7 @@
 """All alignments of two sequences at once, by anti-diagonals: the recursions of soft-DTW.
 
 A grid with a boundary row and column is laid out by its anti-diagonals: `rows[r, b, j]` is the cell
-`(r - j, j)`. A cell has a score, minus its cost over gamma; minus infinity where no path may go.
+`(r - j, j)`. A cell has a score, minus its cost over gamma; `NEVER` where no path may go.
 Each row is held relative to its own largest score, so that float32 keeps the differences that the
 gradient is made of, however long the sequences are.
 
@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from lossmith.backend._diagonals import skew, unskew
 from lossmith.backend._host import Tensor
 
-_LOWEST = -1e38
-_Ends = Callable[[Any], Tensor]
+NEVER = -1e30
+"""The score of a cell where no path may go: finite, so that the difference of two is a number."""
+_LEAST = NEVER / 10
 _Step = Callable[[Any, Any, "Alignments"], Any]
 _Place = Callable[[Any], Any]
 
@@ -40,44 +42,73 @@ class Alignments(NamedTuple):
     penalties: tuple[Tensor, ...]
 
 
-def align_forth(scores: Tensor, penalties: Sequence[Tensor], count: Tensor) -> Alignments:
+class Ends(NamedTuple):
+    """The cell in which the paths of each sample end, counted from 1 behind the boundary.
+
+    Attributes:
+        row: (batch,) in the grid.
+        column: (batch,) in the grid.
+    """
+
+    row: Tensor
+    column: Tensor
+
+
+def align_forth(
+    scores: Tensor, penalties: Sequence[Tensor], ends: Ends
+) -> tuple[Tensor, list[Tensor], Alignments]:
     """Sum over all ways to each cell.
 
     Args:
-        scores: (rows, batch, columns) of each cell alone. May be overwritten.
-        penalties: Each (rows, batch, columns), of each cell alone. May be overwritten.
-        count: How many rows there are to visit.
+        scores: (batch, height, width) of each cell alone, `NEVER` where no path may go.
+        penalties: Each (batch, height, width), of each cell alone.
+        ends: Where paths end.
+
+    Returns:
+        The score of all paths, (batch,), minus infinity where there are none; each penalty as it is
+        expected, (batch,); and what the way back needs.
     """
+    last = ends.row + ends.column
+    count = ops.max(last) + 1
     if keras.backend.backend() == "torch":
         from lossmith.backend import _alignment_torch
 
-        return Alignments(*_alignment_torch.forth(scores, penalties, count))
-    rows = Alignments(scores, ops.zeros_like(scores[:, :, :1]), tuple(penalties))
-    before = (_row(rows, 1), _row(rows, 0))
-    return _sweep(_forth, before, rows, first=2, count=count - 2, reverse=False)
+        found = Alignments(*_alignment_torch.forth(scores, penalties, count, NEVER, _LEAST))
+    else:
+        rows = _laid_out(scores, penalties)
+        before = (_row(rows, 1), _row(rows, 0))
+        found = _sweep(_forth, before, rows, first=2, count=count - 2, reverse=False)
+    row, _ = _places(found.scores)
+    shifts = ops.sum(ops.where(row <= last[:, None], found.shifts, 0.0), axis=(0, 2))
+    score, *expected = (_at(x, last, ends.column) for x in (found.scores, *found.penalties))
+    return ops.where(score < _LEAST, float("-inf"), score + shifts), expected, found
 
 
-def align_back(found: Alignments, ends: _Ends, gamma: float, count: Tensor) -> list[Tensor]:
+def align_back(found: Alignments, ends: Ends, moves: Tensor, gamma: float) -> list[Tensor]:
     """Return how likely a path meets each cell, and the gradient of each expected penalty.
 
     Args:
         found: What the way forth found.
-        ends: From a row to where paths end in it: (batch, columns) of 0 and 1.
+        ends: Where paths end.
+        moves: (batch,) which samples have a gradient.
         gamma: The temperature.
-        count: How many rows there are to visit.
 
     Returns:
-        Tensors (rows - 2, batch, columns - 1), without the boundary. The gradients are those with
-        respect to the cost. Where no path goes stands anything.
+        Tensors (batch, height, width). The gradients are those with respect to the cost. Where no
+        path goes stands anything.
     """
+    last = ends.row + ends.column
+    count = ops.max(last) + 1
     if keras.backend.backend() == "torch":
         from lossmith.backend import _alignment_torch
 
-        return _alignment_torch.back(found, ends, gamma, count)
+        return _alignment_torch.back(found, ends, moves, gamma, count)
+    _, column = _places(found.scores)
+    at_end = moves[:, None] & (column[0] == ends.column[:, None])
 
     def step(at: Any, carry: Any, two: Alignments) -> Any:
         one, (likely, *slopes), after = carry
-        likely = likely + ends(at + 2)
+        likely = likely + ops.cast(at_end & (last == at + 2)[:, None], likely.dtype)
         weights, _ = _weights(one.scores, two.scores - one.shifts)
         flows = [[w * likely[:, 1:] for w in weights]]
         for slope, *penalty in zip(slopes, one.penalties, two.penalties, strict=True):
@@ -98,15 +129,38 @@ def align_back(found: Alignments, ends: _Ends, gamma: float, count: Tensor) -> l
     nothing = [ops.zeros_like(x[0]) for x in (found.scores, *found.penalties)]
     carry = (_row(found, count - 2), nothing, nothing)
     rows = _sweep(step, carry, found, first=0, count=count - 2, reverse=True)
-    return [x[:-2, :, 1:] for x in (rows.scores, *rows.penalties)]
+    return [unskew(x[:-2, :, 1:]) for x in (rows.scores, *rows.penalties)]
+
+
+def _laid_out(scores: Tensor, penalties: Sequence[Tensor]) -> Alignments:
+    """Put a boundary before the grids, and lay them out by diagonals."""
+    boundary = ((0, 0), (1, 0), (1, 0))
+    grid, *grids = (
+        skew(ops.pad(x, boundary, constant_values=fill), fill)
+        for x, fill in ((scores, NEVER), *((x, 0.0) for x in penalties))
+    )
+    row, column = _places(grid)
+    grid = ops.where(row + column == 0, 0.0, grid)
+    return Alignments(grid, ops.zeros_like(grid[:, :, :1]), tuple(grids))
+
+
+def _places(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of diagonals (rows, 1, 1) and of columns (1, 1, columns)."""
+    height, _, width = ops.shape(rows)
+    return ops.arange(height)[:, None, None], ops.arange(width)[None, None]
+
+
+def _at(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Return one cell of each sample, (batch,)."""
+    found = ops.take_along_axis(x, column[None, :, None], axis=2)
+    return ops.take_along_axis(found, row[None, :, None], axis=0)[0, :, 0]
 
 
 def _forth(_: Any, carry: Any, cell: Alignments) -> Any:
     one, two = carry
     weights, way = _weights(one.scores, two.scores - one.shifts)
-    scores = _kept(way, float("-inf")) + cell.scores
-    shift = ops.max(scores, axis=-1, keepdims=True)
-    shift = ops.where(shift == float("-inf"), 0.0, shift)
+    scores = _kept(way, NEVER) + cell.scores
+    shift = ops.maximum(ops.max(scores, axis=-1, keepdims=True), _LEAST)
     penalties = tuple(
         own + _kept(_sum_of_products(weights, _before(*before)))
         for own, *before in zip(cell.penalties, one.penalties, two.penalties, strict=True)
@@ -129,13 +183,12 @@ def _before(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _weights(one: Tensor, two: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return the softmax and the log-sum of the scores before each cell; weights 0 without any."""
-    scores = _before(one, two)
-    top = ops.maximum(ops.maximum(*scores[:2]), ops.maximum(scores[2], _LOWEST))
+    """Return the softmax and the log-sum of the scores before each cell."""
+    scores = above, left, across = _before(one, two)
+    top = ops.maximum(ops.maximum(above, left), across)
     raised = [ops.exp(score - top) for score in scores]
     total = sum(raised)
-    safe = ops.where(total == 0, 1.0, total)
-    return [x / safe for x in raised], top + ops.log(total)
+    return [x / total for x in raised], top + ops.log(total)
 
 
 def _kept(x: Tensor, fill: float = 0.0) -> Tensor:

@@ -43,7 +43,7 @@ def _squared(x: Tensor, y: Tensor) -> Tensor:
     origin = ops.stop_gradient(y[:, :1])
     x, y = x - origin, y - origin
     squares = ops.sum(x * x, axis=-1)[:, :, None] + ops.sum(y * y, axis=-1)[:, None]
-    return squares - 2.0 * ops.matmul(x, ops.swapaxes(y, 1, 2))
+    return squares + ops.matmul(-2.0 * x, ops.swapaxes(y, 1, 2))
 
 
 def _absolute(x: Tensor, y: Tensor) -> Tensor:

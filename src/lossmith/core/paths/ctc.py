@@ -56,9 +56,15 @@ def ctc(  # noqa: PLR0913
 
     Returns:
         (B,) in the dtype of the logits. Infinite, with gradient 0, where no alignment has a
-        probability. NaN where a label that counts is the blank or no class. 0 without frames and
-        labels.
+        probability. NaN where a label that counts is the blank or no class, and where a length is
+        more than there is. 0 without frames and labels.
     """
+    label_lengths, frames = (ops.cast(x, "int32") for x in (label_lengths, frames))
+    sizes = ops.shape(labels)[1], ops.shape(logits)[1]
+    inside = [
+        (n >= 0) & (n <= most) for n, most in zip((label_lengths, frames), sizes, strict=True)
+    ]
+    label_lengths, frames = ops.clip(label_lengths, 0, sizes[0]), ops.clip(frames, 0, sizes[1])
     said = lengths_to_mask(label_lengths, ops.shape(labels)[1])
     live = lengths_to_mask(frames, ops.shape(logits)[1])
     wrong = ops.logical_and(said, ops.logical_not(legal_labels(labels, logits.shape[-1], blank)))
@@ -85,10 +91,10 @@ def ctc(  # noqa: PLR0913
         gradient = backend.weighted_softmax_less(logits, normaliser, scale, moves, columns, amounts)
         return gradient, None, None, None, None, None
 
-    label_lengths = ops.cast(label_lengths, "int32")
     loss = backend.custom_gradient(forward, backward)
     (value,) = loss(logits, columns, repeats, label_lengths, live, fits)
-    return ops.where(ops.any(wrong, axis=1), float("nan"), value)
+    legal = inside[0] & inside[1] & ~ops.any(wrong, axis=1)
+    return ops.where(legal, value, float("nan"))
 
 
 def legal_labels(labels: Tensor, classes: int, blank: int) -> Tensor:

@@ -8,7 +8,6 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor
-from lossmith.core.paths.diagonals import skew
 
 _FAR = 2**29
 """More edits than there are."""
@@ -30,7 +29,7 @@ def edit_distance(different: Tensor, lengths: Tensor, other_lengths: Tensor) -> 
         (B,) integers.
     """
     grid = ops.pad(ops.cast(different, "int32"), ((0, 0), (1, 0), (1, 0)))
-    rows = skew(grid)[1:]
+    rows = backend.skew(grid)[1:]
     end, column = (ops.cast(x, "int32")[:, None] for x in (lengths + other_lengths, other_lengths))
     columns = ops.arange(ops.shape(grid)[2], dtype="int32")
 

@@ -16,17 +16,23 @@ from keras import ops
 
 from lossmith import backend
 from lossmith.core.axes import Tensor, shape_text
-from lossmith.core.paths.diagonals import skew, unskew
 from lossmith.core.paths.warp import Warp
 from lossmith.messages import ShapeError
 
 
 class _Kept(NamedTuple):
-    """What the way back needs of the way forth; `moves`: which samples have a gradient."""
+    """What the way back needs of the way forth.
+
+    Attributes:
+        found: What the backend found.
+        ends: Where the alignments of each sample end.
+        inside: (B, T, S) which cells alignments may meet.
+        moves: (B,) which samples have a gradient.
+    """
 
     found: backend.Alignments
-    rows: Tensor
-    columns: Tensor
+    ends: backend.Ends
+    inside: Tensor
     moves: Tensor
 
 
@@ -224,63 +230,32 @@ def _forth(
 ) -> tuple[tuple[Tensor, ...], _Kept]:
     _, height, width = ops.shape(cost)
     legal = (rows >= 0) & (rows <= height) & (columns >= 0) & (columns <= width)
-    rows, columns = ops.clip(rows, 0, height), ops.clip(columns, 0, width)
-    grid, *grids = (_laid_out(x) for x in (cost, *penalties))
-    row, column = _places(grid)
-    inside = _inside(warp, row, column, rows, columns)
-    start = ops.cast(ops.where(row + column == 0, 0.0, float("-inf")), grid.dtype)
-    scores = ops.where(inside, grid / -warp.gamma, start)
-    own = [ops.where(inside, x, 0.0) for x in grids]
-    last = rows + columns
-    found = backend.align_forth(scores, own, ops.max(last) + 1)
-    shifts = ops.sum(ops.where(row <= last[:, None], found.shifts, 0.0), axis=(0, 2))
-    value = -warp.gamma * (_at(found.scores, last, columns) + shifts)
-    values = (value, *(_at(x, last, columns) for x in found.penalties))
-    counted = (rows > 0) & (columns > 0)
-    values = tuple(ops.where(legal, ops.where(counted, x, 0.0), float("nan")) for x in values)
-    return values, _Kept(found, rows, columns, counted & legal & ~ops.isinf(value))
+    ends = backend.Ends(ops.clip(rows, 0, height), ops.clip(columns, 0, width))
+    inside = _inside(warp, height, width, *ends)
+    scores = ops.maximum(ops.where(inside, cost / -warp.gamma, backend.NEVER), backend.NEVER)
+    own = [ops.where(inside, x, 0.0) for x in penalties]
+    score, expected, found = backend.align_forth(scores, own, ends)
+    value = -warp.gamma * score
+    counted = (ends.row > 0) & (ends.column > 0)
+    values = (ops.where(counted, x, 0.0) for x in (value, *expected))
+    values = tuple(ops.where(legal, x, float("nan")) for x in values)
+    return values, _Kept(found, ends, inside, counted & legal & ~ops.isinf(value))
 
 
 def _back(warp: Warp, kept: _Kept) -> list[Tensor]:
     """Return how likely each cell is met, and the gradient of each penalty: (B, T, S) each."""
-    scores, rows, columns = kept.found.scores, kept.rows, kept.columns
-    row, column = _places(scores)
-    last = rows + columns
-
-    def ends(at: Any) -> Tensor:
-        here = (kept.moves & (last == at))[:, None] & (column[0] == columns[:, None])
-        return ops.cast(here, scores.dtype)
-
-    inside = _inside(warp, row, column, rows, columns)[2:, :, 1:]
-    found = backend.align_back(kept.found, ends, warp.gamma, ops.max(last) + 1)
-    return [unskew(ops.where(inside, x, 0.0)) for x in found]
+    found = backend.align_back(kept.found, kept.ends, kept.moves, warp.gamma)
+    return [ops.where(kept.inside, x, 0.0) for x in found]
 
 
-def _laid_out(x: Tensor) -> Tensor:
-    """Put a boundary before the grid, and lay it out by diagonals."""
-    return skew(ops.pad(x, ((0, 0), (1, 0), (1, 0))))
-
-
-def _places(grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the numbers of diagonals (R, 1, 1) and of columns (1, 1, S + 1)."""
-    height, _, width = ops.shape(grid)
-    return ops.arange(height)[:, None, None], ops.arange(width)[None, None]
-
-
-def _inside(warp: Warp, row: Tensor, column: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return which cells alignments may meet, (R, B, S + 1)."""
-    rows, columns = rows[:, None], columns[:, None]
-    above = row - column
-    inside = (above >= 1) & (above <= rows) & (column >= 1) & (column <= columns)
+def _inside(warp: Warp, height: Any, width: Any, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return which cells alignments may meet, (B, T, S)."""
+    row, column = ops.arange(height)[:, None], ops.arange(width)
+    rows, columns = rows[:, None, None], columns[:, None, None]
+    inside = (row < rows) & (column < columns)
     if warp.bandwidth is None:
         return inside
-    off, most = above - column, rows - columns
+    off, most = row - column, rows - columns
     low = ops.minimum(most, 0) - warp.bandwidth
     high = ops.maximum(most, 0) + warp.bandwidth
     return inside & (off >= low) & (off <= high)
-
-
-def _at(x: Tensor, last: Tensor, columns: Tensor) -> Tensor:
-    """Return the last cell of each sample, (B,)."""
-    found = ops.take_along_axis(x, columns[None, :, None], axis=2)
-    return ops.take_along_axis(found, last[None, :, None], axis=0)[0, :, 0]

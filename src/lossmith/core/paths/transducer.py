@@ -23,7 +23,6 @@ from lossmith import backend
 from lossmith.core.axes import Tensor
 from lossmith.core.ops import lengths_to_mask
 from lossmith.core.paths.ctc import legal_labels
-from lossmith.core.paths.diagonals import skew, unskew
 
 _NEVER = -1e30
 """The logarithm of what cannot happen; finite, so that the difference of two is a number."""
@@ -71,7 +70,7 @@ def _loss(
     frame, last_frame = frame[:, None], frames[:, None, None] - 1
     last_label = label_lengths[:, None, None]
     nodes = ops.logical_and(frame <= last_frame, label <= last_label)
-    ends = skew(ops.logical_and(frame == last_frame, label == last_label))
+    ends = backend.skew(ops.logical_and(frame == last_frame, label == last_label))
     normaliser = ops.logsumexp(logits, axis=-1)
     next_label = ops.broadcast_to(following, ops.shape(normaliser))
     emitted = ops.take_along_axis(logits, next_label[..., None], axis=-1)[..., 0]
@@ -88,7 +87,7 @@ def _gradient(
 ) -> tuple[Tensor | None, ...]:
     logits, normaliser, next_label, nodes, ends, shares, possible = kept
     scale = ops.where(possible, upstream[0], 0.0)[:, None, None]
-    by_blank, by_label = (scale * unskew(flow) for flow in _backward(shares, ends))
+    by_blank, by_label = (scale * backend.unskew(flow) for flow in _backward(shares, ends))
     gradient = backend.softmax_less_picked(
         logits,
         normaliser,
@@ -124,7 +123,7 @@ def _forward(blanks: Tensor, emitted: Tensor, nodes: Tensor) -> tuple[Tensor, Te
     never = ops.full_like(blanks[:, 0], _NEVER)
     nothing = ops.zeros_like(never[:, :1])
     start = ops.concatenate([nothing, never[:, 1:]], axis=-1)
-    given = tuple(skew(x) for x in (blanks, emitted, nodes))
+    given = tuple(backend.skew(x) for x in (blanks, emitted, nodes))
     _, (shares, totals, _) = ops.scan(step, (start, never, nothing), given)
     return shares, totals
 
