@@ -84,7 +84,9 @@ def test_two_ranks_train_as_one_device():
 @_only("jax", "keras.distribution is Keras' on JAX")
 def test_four_devices_train_as_one():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
-    _equal(*_run(("devices", 4), XLA_FLAGS=flags), train.one(whole=True))
+    devices, layout = _run(("devices", 4), ("layout", 2, 2), XLA_FLAGS=flags)
+    _equal(devices, train.one(whole=True))
+    _equal(layout, train.fit(train.build_fused(), *train.tokens()))
 
 
 def test_gradients_are_synchronized_on_torch_among_several_processes_alone():

@@ -4,6 +4,7 @@
     python train.py worker 0 2 PORT     TensorFlow: one of two processes, in a loop written by hand
     python train.py rank 0 2 PORT       PyTorch: one of two processes
     python train.py devices 4           JAX: devices in this process
+    python train.py layout 2 2          JAX: batches by two, the vocabulary of the last layer by two
 
 Lengths are such that replicas count unequal numbers of steps, one of them none at all in the first
 batch, and that the last batch is smaller, where the framework takes such batches.
@@ -74,6 +75,31 @@ def build_plain():
     loss += 0.5 * lm.Loss("mae", "b t, b t", mask=mask, reduce="mean t, mean b")
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss=loss)
     return model
+
+
+def build_fused():
+    """Return a compiled language model whose loss never holds the logits."""
+    import keras
+
+    import lossmith as lm
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((STEPS, 2))
+    hidden = keras.layers.Dense(6, "tanh", name="hidden")(inputs)
+    model = lm.Model(inputs, keras.layers.Dense(16, name="lm_head")(hidden))
+    mask = lm.masks.Lengths("y:lengths")
+    loss = lm.LinearCrossEntropy(
+        "lm_head", "b t, b t [c]", mask=mask, metrics=["accuracy"], chunk_size=8, z_loss=0.1
+    )
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss=loss)
+    return model
+
+
+def tokens():
+    """Return the data, with classes for targets."""
+    x, y, weight = data(whole=True)
+    classes = np.random.default_rng(1).integers(0, 16, y["y"].shape)
+    return x, {"y": classes, "lengths": y["lengths"]}, weight
 
 
 def weights_of(model):
@@ -193,7 +219,23 @@ def devices(count):
     return fit(build(), *data(whole=True))
 
 
-WAYS = {way.__name__: way for way in (mirrored, worker, rank, devices)}
+def layout(batches, models):
+    """Train the language model with the kernel of its last layer split over devices."""
+    import keras
+
+    shape = int(batches), int(models)
+    mesh = keras.distribution.DeviceMesh(shape, ["batch", "model"])
+    split = keras.distribution.LayoutMap(mesh)
+    split["lm_head/kernel"] = None, "model"
+    split["lm_head/bias"] = ("model",)
+    keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=split))
+    model = build_fused()
+    held = model.get_layer("lm_head").kernel.value.addressable_shards
+    assert {shard.data.shape for shard in held} == {(6, 16 // shape[1])}
+    return fit(model, *tokens())
+
+
+WAYS = {way.__name__: way for way in (mirrored, worker, rank, devices, layout)}
 
 if __name__ == "__main__":
     json.dump(WAYS[sys.argv[1]](*sys.argv[2:]), sys.stdout)
