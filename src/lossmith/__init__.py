@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossmith import callbacks as callbacks
+    from lossmith import data as data
     from lossmith import distribute as distribute
     from lossmith import metrics as metrics
     from lossmith import testing as testing
@@ -60,6 +61,7 @@ _PLACES = {
     "adjust": "lossmith.parts.adjust",
     "check": "lossmith.checks",
     "callbacks": "lossmith.callbacks",
+    "data": "lossmith.data",
     "decode": "lossmith.core.paths.decode",
     "distribute": "lossmith.distribute",
     "errors": "lossmith.parts.errors",
@@ -114,6 +116,7 @@ __all__ = [
     "adjust",
     "callbacks",
     "check",
+    "data",
     "decode",
     "distribute",
     "errors",

@@ -53,7 +53,20 @@ COUNTS = {
 def test_f9_ours_refuses_a_divisor_that_moves(way):
     with pytest.raises(lm.LossmithError, match="accumulated gradients are averaged") as caught:
         _accumulated(lm.Loss("mse", AXES, **COUNTS[way]))
-    assert 'reduce="sum"' in caught.value.fix
+    assert "accumulation_groups" in caught.value.fix
+
+
+def test_f9_ours_is_right_where_batches_know_their_group():
+    inputs = keras.Input((2, 1))
+    dense = layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = lm.Model(inputs, dense(layers.Masking()(inputs)))
+    optimizer = keras.optimizers.SGD(RATE, gradient_accumulation_steps=GROUP)
+    model.compile(optimizer, loss=lm.Loss("mse", AXES))
+    batches = [(X[:2], Y[:2]), (X[2:], Y[2:])]
+    for batch in lm.data.accumulation_groups(batches, GROUP, lambda x, *_: np.sum(x != 0)):
+        model.train_on_batch(*batch)
+    found = float(ops.convert_to_numpy(dense.kernel)[0, 0])
+    assert found == pytest.approx(FAULTS["F9"].right, rel=1e-6)
 
 
 @pytest.mark.parametrize("steps", [REAL, 10])

@@ -39,6 +39,7 @@ from lossmith.backend._replicas import (
 )
 from lossmith.backend._state import keeping_state
 from lossmith.backend._steps import Snapshot, watched, whole
+from lossmith.backend._tf_data import bucketed, is_tf_dataset, regrouped
 from lossmith.backend._traced import trace_state
 
 __all__ = [
@@ -57,12 +58,14 @@ __all__ = [
     "all_replicas",
     "any_batch",
     "average_gradients",
+    "bucketed",
     "compiled_once",
     "custom_gradient",
     "deferred",
     "fold",
     "has_value",
     "hold_shape",
+    "is_tf_dataset",
     "keeping_state",
     "keras_mask",
     "known",
@@ -74,6 +77,7 @@ __all__ = [
     "numerator",
     "one_by_one",
     "recomputed",
+    "regrouped",
     "replica_share",
     "replicas",
     "shapes_only",

@@ -10,9 +10,11 @@ import keras
 
 from lossmith.core.axes import Tensor
 from lossmith.core.elements import Ratio
+from lossmith.core.groups import Group
 from lossmith.core.kinds import Factor
 from lossmith.core.part import number
 from lossmith.core.sources import Sources
+from lossmith.losses._groups import in_group
 from lossmith.messages import ArgumentError, SourceError, listed
 from lossmith.parts.schedules import KerasSchedule
 
@@ -26,12 +28,14 @@ class NamedRatio:
         factor: Its factor in the total.
         ratio: Its sum and count.
         metrics: Sums and counts that come out of the same pass, by name.
+        share: What the value is multiplied by where gradients of several batches are averaged.
     """
 
     name: str
     factor: Any
     ratio: Ratio
     metrics: Mapping[str, Ratio] = field(default_factory=dict[str, Ratio])
+    share: Any = 1.0
 
     @property
     def value(self) -> Tensor:
@@ -43,8 +47,11 @@ class NamedRatio:
                 expected="a loss that is compiled into an lm.Model",
                 fix="build lm.Model(inputs, outputs) instead of keras.Model(inputs, outputs)",
             )
-        plain = isinstance(self.factor, (int, float)) and self.factor == 1
-        return self.ratio.value if plain else self.factor * self.ratio.value
+        value = self.ratio.value
+        for factor in (self.share, self.factor):
+            if not (isinstance(factor, (int, float)) and factor == 1):
+                value = factor * value
+        return value
 
 
 class Term(keras.losses.Loss):
@@ -67,8 +74,18 @@ class Term(keras.losses.Loss):
 
     def total(self, sources: Sources) -> Tensor:
         """Return the sum of all terms, each divided by its own count."""
-        first, *others = (term.value for term in self.ratios(sources))
+        first, *others = (term.value for term in self.step(sources))
         return sum(others, start=first)
+
+    def step(self, sources: Sources) -> list[NamedRatio]:
+        """Return every term, as part of a group of batches where the targets tell of one."""
+        terms = self.ratios(sources)
+        groups = Group.find(sources.y)
+        if not groups:
+            return terms
+        pipelines = [term.pipeline for _, _, term in named_terms(self)]
+        pairs = zip(terms, pipelines, strict=True)
+        return [in_group(term, pipeline, groups, sources) for term, pipeline in pairs]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """Return the loss.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -42,6 +43,17 @@ class Compiled:
         fixed = {name: None if name in self._factors else f for name, f in factors.items()}
         terms = zip(self.objective.names, self.objective.terms, strict=True)
         self.log = TermLog(fixed, {name: term.metrics for name, term in terms})
+        self.trained_by_keras = False
+
+    @contextmanager
+    def step_of_keras(self, *, training: bool) -> Generator[None]:
+        """Leave the heads of the loss to it, and tell a step of training by Keras from others."""
+        self.trained_by_keras = training
+        try:
+            with self.inside.leaving_out_heads():
+                yield
+        finally:
+            self.trained_by_keras = False
 
     @property
     def settable(self) -> tuple[str, ...]:
@@ -59,7 +71,7 @@ class Compiled:
         counts = bool(self._factors) and training
         if counts:
             self._progress.begin_step(self.log.batches.result())
-        terms = [self._moved(term) for term in self.objective.ratios(sources)]
+        terms = [self._moved(term) for term in self.objective.step(sources)]
         self.log.update(terms)
         first, *others = (term.value for term in terms)
         total: Tensor = sum(others, start=first)

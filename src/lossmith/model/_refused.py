@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from lossmith import backend
+from lossmith.core.groups import Group
 from lossmith.core.pipeline import Pipeline
 from lossmith.losses._objective import Objective
 from lossmith.messages import ArgumentError, listed
@@ -41,32 +42,65 @@ def check_class_weight(objective: Objective, y: Any, given: Any) -> None:
     )
 
 
-def check_accumulation(objective: Objective, optimizer: Any, output: Any = None) -> None:
-    """Refuse accumulation of gradients for terms whose divisor the data decides.
+def check_accumulation(
+    objective: Objective, optimizer: Any, output: Any, y: Any, *, in_keras: bool
+) -> None:
+    """Refuse accumulated gradients that are not those of the whole group of batches.
 
     Keras averages the gradients of the batches of a group equally, whatever they count. That is
-    the gradient of the whole group only where each batch divides by the same number.
+    the gradient of the whole group where each batch divides by the same number, or where the
+    targets tell what the group counts.
 
     Args:
         objective: What is compiled.
-        optimizer: The optimizer, as it was given to `compile`.
-        output: What the model returned, with Keras' automatic masks; None before any step.
+        optimizer: The optimizer.
+        output: What the model returned, with Keras' automatic masks.
+        y: The targets, with the fields of `lm.data.accumulation_groups` where they have any.
+        in_keras: Whether Keras' own step of training takes the gradient.
 
     Raises:
-        ArgumentError: If it accumulates, and a term has a mask or a weighted mean.
+        ArgumentError: If it accumulates, a term has a mask or a weighted mean, and the targets tell
+            nothing; or if it accumulates another number of batches than the groups have.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     batches = getattr(optimizer, "gradient_accumulation_steps", None)
+    sizes = {group.size for group in Group.find(y).values()}
+    if sizes and ((batches or in_keras) and sizes != {batches}):
+        size = min(sizes)
+        raise ArgumentError(
+            "the optimizer accumulates gradients of another number of batches than a group has",
+            got=f"gradient_accumulation_steps={batches}, and groups of {size} batches",
+            expected="the same number",
+            fix=f"compile with keras.optimizers.Adam(gradient_accumulation_steps={size})",
+        )
     masked = any(backend.keras_mask(x) is not None for x in keras.tree.flatten(output))
     moving = [name for name, p in _pipelines(objective).items() if p.divisor_moves(masked=masked)]
-    if batches and moving:
+    if batches and moving and not sizes:
         raise ArgumentError(
             "accumulated gradients are averaged over batches, whatever each of them counts",
             got=f"gradient_accumulation_steps={batches}, and {listed(moving)} divided by what "
             "counts in each batch",
-            expected="a divisor that is the same for all batches",
-            fix=f'write {batches} / count * lm.Loss(..., reduce="sum"), with the count of a '
-            f"usual group of {batches} batches",
+            expected="targets that tell what the whole group counts",
+            fix=f"model.fit(lm.data.accumulation_groups(dataset, {batches}, loss), shuffle=False)",
+        )
+
+
+def check_order(dataset: Any, *, shuffle: Any) -> None:
+    """Refuse to shuffle batches that have to come in their order.
+
+    Args:
+        dataset: What `fit` is given to train on.
+        shuffle: The argument of `fit`.
+
+    Raises:
+        ArgumentError: If it would be shuffled.
+    """
+    if getattr(dataset, "in_order", False) and shuffle:
+        raise ArgumentError(
+            "the batches of a group have to come one after the other",
+            got="groups of batches, which fit shuffles by default",
+            expected="batches in their order",
+            fix="model.fit(groups, shuffle=False), and shuffle the samples in the dataset",
         )
 
 

@@ -15,7 +15,7 @@ from lossmith.messages import ArgumentError, listed
 from lossmith.model import _fields
 from lossmith.model._compiled import Compiled, added_losses
 from lossmith.model._progress import PROGRESS, ProgressState
-from lossmith.model._refused import check_accumulation, check_class_weight
+from lossmith.model._refused import check_accumulation, check_class_weight, check_order
 from lossmith.model._taps import Taps, counting_taps
 from lossmith.model._terms import Terms
 from lossmith.model._uncounted import WarnOfUncounted
@@ -103,9 +103,6 @@ class ModelMixin(Terms, _Base):
                 fix="write compile(loss=a + 0.1 * b)",
             )
         compiled = Compiled(self, loss, self._progress) if isinstance(loss, Term) else None
-        if compiled is not None:
-            optimizer = args[0] if args else kwargs.get("optimizer")
-            check_accumulation(compiled.objective, optimizer)
         self._compiled = None
         self._taps = Taps(taps) if taps else None
         # Keras would wrap the loss, and trace it anew for each train_on_batch.
@@ -142,17 +139,17 @@ class ModelMixin(Terms, _Base):
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         """Take a step of training; layers that the loss computes itself are left to it."""
-        with self._leaving_out_heads():
+        with self._step_of_keras(training=True):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args: Any, **kwargs: Any) -> Any:
         """Take a step of testing; layers that the loss computes itself are left to it."""
-        with self._leaving_out_heads():
+        with self._step_of_keras(training=False):
             return super().test_step(*args, **kwargs)
 
-    def _leaving_out_heads(self) -> Any:
+    def _step_of_keras(self, *, training: bool) -> Any:
         compiled = self.__dict__.get("_compiled")
-        return compiled.inside.leaving_out_heads() if compiled else nullcontext()
+        return compiled.step_of_keras(training=training) if compiled else nullcontext()
 
     def _recording(self) -> Any:
         compiled, taps = (self.__dict__.get(name) for name in ("_compiled", "_taps"))
@@ -167,12 +164,14 @@ class ModelMixin(Terms, _Base):
         """Train as `keras.Model.fit` does, and warn of terms that nothing counts for.
 
         Raises:
-            ArgumentError: If `class_weight` would weigh the wrong positions.
+            ArgumentError: If `class_weight` would weigh the wrong positions, or if groups of
+                batches would be shuffled.
         """
         if self._compiled is None:
             return super().fit(*args, **kwargs)
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         check_class_weight(self._compiled.objective, given.get("y"), given.get("class_weight"))
+        check_order(given.get("x"), shuffle=given.get("shuffle", True))
         callbacks = given.pop("callbacks", None) or []
         watch = WarnOfUncounted(self._compiled.log)
         if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -229,7 +228,13 @@ class ModelMixin(Terms, _Base):
         sources = self.loss_sources(x, y, y_pred, sample_weight)
         training = training is True
         if training:
-            check_accumulation(self._compiled.objective, self.optimizer, y_pred)
+            check_accumulation(
+                self._compiled.objective,
+                self.optimizer,
+                y_pred,
+                sources.y,
+                in_keras=self._compiled.trained_by_keras,
+            )
         return self._compiled.total(sources, added_losses(self), training=training)
 
     def compute_metrics(

@@ -36,8 +36,9 @@ class Model(ModelMixin, keras.Model):
 
     Raises:
         ArgumentError: If a model is given that is neither functional nor sequential. At `compile`,
-            if a loss of lossmith stands inside a list or dict, or beside `loss_weights`, or if the
-            optimizer accumulates gradients and a term divides by what counts in a batch.
+            if a loss of lossmith stands inside a list or dict, or beside `loss_weights`. At the
+            first step, if the optimizer accumulates gradients, a term divides by what counts in a
+            batch, and `lm.data.accumulation_groups` did not count the groups.
         SourceError: At `compile`, if the loss names a layer or a weight that is not there.
 
     Example:

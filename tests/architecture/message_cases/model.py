@@ -29,7 +29,7 @@ CASES: dict[str, Callable[[], object]] = {
     "model-accumulation": lambda: compiled(
         lm.Loss("mse", mask=lm.masks.Finite()),
         optimizer=keras.optimizers.SGD(gradient_accumulation_steps=4),
-    ),
+    ).train_on_batch(zeros(2, 2), zeros(2, 2)),
     "keras-loss-ctc": lambda: lm.Loss("ctc"),
     "mask-lengths-over-steps": lambda: lm.Loss(
         "mse", "b t, b t", mask=lm.masks.Lengths("y:lengths")
