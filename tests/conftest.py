@@ -3,6 +3,7 @@
 import os
 import random
 from collections import Counter
+from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -11,6 +12,11 @@ BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if BACKEND == "jax":  # compiling is most of the time, and small tensors gain nothing by it
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
+    )
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if BACKEND == "torch":  # its threads wait for each other on tensors as small as these
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 if BACKEND not in BACKENDS:
@@ -46,7 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-TABLES = ("tests/zoo/", "tests/recipes/", "tests/parts/test_masked_positions.py")
+TABLES = (
+    "tests/zoo/",
+    "tests/recipes/",
+    "tests/parts/test_masked_positions.py",
+    "tests/look/test_explain_recipes.py",
+)
 THIRD = {"jax": 1, "tensorflow": 2}
 
 
