@@ -81,7 +81,7 @@ bench: $(DEV) ## Run every benchmark, one process each, and write docs/benchmark
 
 clean: ## Remove the environment, caches and everything that was built
 	rm -rf $(VENV) build dist site .coverage .coverage.* htmlcov
-	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache .jax_cache
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks examples scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(DEV): pyproject.toml requirements-dev.txt

@@ -3,7 +3,7 @@
 import os
 import random
 from collections import Counter
-from pathlib import Path
+from tempfile import TemporaryDirectory
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -12,11 +12,6 @@ BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if BACKEND == "jax":  # compiling is most of the time, and small tensors gain nothing by it
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if BACKEND == "torch":  # its threads wait for each other on tensors as small as these
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 if BACKEND not in BACKENDS:
@@ -36,6 +31,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # compiling again
 )
 settings.load_profile("lossmith")
+
+
+if BACKEND == "jax":  # tests compile the same again, under other names
+    import jax
+
+    # Of this process alone: JAX writes its files in place, where another could read half of one.
+    COMPILED = TemporaryDirectory()
+    jax.config.update("jax_compilation_cache_dir", COMPILED.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
