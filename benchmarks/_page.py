@@ -22,8 +22,13 @@ MARKED = re.compile(BEGIN.format(name=r"(\w+)") + f".*?{END}", re.DOTALL)
 
 
 def page(text: str, folder: Path = FOLDER) -> str:
-    """Return the page with what the files in the folder say."""
-    return MARKED.sub(lambda found: part(found[1], folder), text)
+    """Return the page with what the files in the folder say; what has no file stays as it is."""
+
+    def written(found: re.Match[str]) -> str:
+        measured = (folder / f"{found[1]}.json").exists()
+        return part(found[1], folder) if measured else found[0]
+
+    return MARKED.sub(written, text)
 
 
 def told_by(name: str, folder: Path) -> tuple[Report, dict[str, Any]]:

@@ -23,7 +23,7 @@ def writer(monkeypatch):
 
 def test_the_page_says_what_the_files_say(writer):
     text = writer.PAGE.read_text(encoding="utf-8")
-    assert sorted(found[1] for found in writer.MARKED.finditer(text)) == NAMES
+    assert {*NAMES} <= {found[1] for found in writer.MARKED.finditer(text)}
     assert writer.page(text) == text
 
 
