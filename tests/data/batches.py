@@ -59,6 +59,13 @@ class Listed(keras.utils.PyDataset):
         return self.listed[index]
 
 
+def trained(net, dataset, epochs=2):
+    """Train, and return the trained weights and the last logs in plain numbers."""
+    logs = net.fit(dataset, epochs=epochs, shuffle=False, verbose=0).history
+    weights = [keras.ops.convert_to_numpy(v).tolist() for v in net.trainable_variables]
+    return {"weights": weights, "logs": {name: values[-1] for name, values in logs.items()}}
+
+
 def every_divisor():
     """Return a loss whose terms have every kind of divisor."""
     return (

@@ -8,7 +8,17 @@ import pytest
 from keras import ops
 
 import lossmith as lm
-from tests.data.batches import GROUPS, MASK, K, Listed, batches, every_divisor, large, model
+from tests.data.batches import (
+    GROUPS,
+    MASK,
+    K,
+    Listed,
+    batches,
+    every_divisor,
+    large,
+    model,
+    trained,
+)
 from tests.support.grads import value_and_grad
 
 BACKEND = keras.config.backend()
@@ -51,8 +61,8 @@ def _of_weight(loss, batch, w):
 
 
 def _trained(net, dataset, epochs=2):
-    logs = net.fit(dataset, epochs=epochs, shuffle=False, verbose=0).history
-    return _weights(net), {name: values[-1] for name, values in logs.items()}
+    found = trained(net, dataset, epochs)
+    return found["weights"], found["logs"]
 
 
 def _weights(net):
@@ -128,7 +138,8 @@ def _counted(x, _, sample_weight):
 def test_a_function_counts_what_keras_masks_and_metrics_do_not_see_what_fills_up():
     loss = lm.LinearCrossEntropy("lm_head", metrics=["accuracy", "perplexity"])
     data = [(words, words) for words in WORDS]
-    whole = [(np.concatenate(WORDS[:2]),) * 2, (WORDS[2],) * 2]
+    nothing = np.zeros_like(WORDS[2])
+    whole = [(np.concatenate(pair),) * 2 for pair in (WORDS[:2], [WORDS[2], nothing])]
     alone = _trained(_masking(loss), Listed(whole))
     groups = lm.data.accumulation_groups(Listed(data), 2, _counted)
     _equal(_trained(_masking(loss, gradient_accumulation_steps=2), groups), alone)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+from tests.data import batches as groups
 from tests.distribution import train
 
 BACKEND = keras.config.backend()
@@ -77,8 +78,11 @@ def test_two_workers_train_as_one_device():
 def test_two_ranks_train_as_one_device():
     port = _port()
     alone = train.one(whole=False)
+    loss = groups.every_divisor()
+    in_large_batches = groups.trained(groups.model(loss), groups.Listed(groups.large(2)))
     for found in _run(*(("rank", place, 2, port) for place in range(2))):
         _equal(found, alone)
+        _equal(found["accumulated"], in_large_batches)
 
 
 @_only("jax", "keras.distribution is Keras' on JAX")

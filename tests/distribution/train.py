@@ -199,8 +199,26 @@ def rank(place, world, port):
     y, weight = ({k: v[mine] for k, v in given.items()} for given in (y, weight))
     logs = model.fit(x[mine], y, share, EPOCHS, verbose=0, shuffle=False, sample_weight=weight)
     held = model.evaluate(x[mine], y, share, verbose=0, sample_weight=weight, return_dict=True)
+    found = outcome(model, logs, held) | {"accumulated": accumulated(int(place))}
     dist.destroy_process_group()
-    return outcome(model, logs, held)
+    return found
+
+
+def accumulated(row):
+    """Train a process on one row of each batch, in groups whose gradients are accumulated."""
+    import lossmith as lm
+    from tests.data import batches as data_of_groups
+
+    loss, mine = data_of_groups.every_divisor(), slice(row, row + 1)
+    parts = [
+        (x[mine], {name: field[mine] for name, field in y.items()}, weight[mine])
+        for x, y, weight in data_of_groups.batches(2)
+    ]
+    k = data_of_groups.K
+    model = data_of_groups.model(loss, gradient_accumulation_steps=k)
+    lm.distribute.sync_gradients(model)
+    groups = lm.data.accumulation_groups(data_of_groups.Listed(parts), k, loss)
+    return data_of_groups.trained(model, groups)
 
 
 def _part(place, world, size):
