@@ -116,7 +116,7 @@ def planned(steps: int) -> int:
 
     x, y, lengths = data(steps, FULL)
     compiled = jax.jit(jax.value_and_grad(loss(), argnums=1)).lower(x, y, *lengths).compile()
-    plan = compiled.memory_analysis()
+    plan: Any = compiled.memory_analysis()
     return plan.temp_size_in_bytes + plan.output_size_in_bytes
 
 
