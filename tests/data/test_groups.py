@@ -72,7 +72,7 @@ def _weights(net):
 def _equal(found, expected):
     for a, b in zip(found[0], expected[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
-    assert found[1] == pytest.approx(expected[1], rel=2e-6)
+    assert found[1] == pytest.approx(expected[1], rel=TOLERANCE)
 
 
 def test_fit_with_accumulation_is_fit_on_large_batches():
