@@ -37,6 +37,7 @@ from lossmith.backend._replicas import (
     replicas,
     start_alike,
 )
+from lossmith.backend._rows import rows_that_count, take_rows
 from lossmith.backend._state import keeping_state
 from lossmith.backend._steps import Snapshot, watched, whole
 from lossmith.backend._tf_data import bucketed, is_tf_dataset, regrouped
@@ -80,12 +81,14 @@ __all__ = [
     "regrouped",
     "replica_share",
     "replicas",
+    "rows_that_count",
     "shapes_only",
     "skew",
     "slopes",
     "softmax_less_picked",
     "start_alike",
     "sublayers",
+    "take_rows",
     "to_numpy",
     "trace_state",
     "unskew",

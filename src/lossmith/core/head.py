@@ -11,7 +11,8 @@ from lossmith.backend import Recipe
 from lossmith.core.axes import Named, Tensor, combine, repeat
 from lossmith.core.elements import Elements, Ratio
 from lossmith.core.fused import Head
-from lossmith.core.pipeline import Pipeline, Positions
+from lossmith.core.pipeline import Pipeline
+from lossmith.core.positions import Positions
 from lossmith.core.reduce import parse_reduce
 from lossmith.core.sources import Sources
 

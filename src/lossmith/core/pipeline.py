@@ -21,40 +21,18 @@ from lossmith.core.axes import (
     merged,
 )
 from lossmith.core.context import Context
+from lossmith.core.counted import counted_alone
 from lossmith.core.elements import Elements, Ratio
 from lossmith.core.evaluate import evaluate, guard, outer
-from lossmith.core.kinds import Adjust, Error, Mask, Select, Weight
+from lossmith.core.kinds import Adjust, Difference, Error, Mask, Select, Weight
 from lossmith.core.layout import default_axes
 from lossmith.core.notation import Axes
+from lossmith.core.positions import Positions
 from lossmith.core.reduce import Reduction
 from lossmith.core.sources import Sources
 from lossmith.messages import ShapeError
 
 _AUTOMATIC = "sample_weight"
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Where a loss is computed, and how much each position counts.
-
-    Attributes:
-        context: The inputs, lined up, selected and adjusted.
-        axes: The axes of the elements.
-        mask: Which positions count, over axes of the elements or ones inside them; None: all.
-        scales: Weights that multiply the inputs.
-        weights: Weights that multiply the error.
-    """
-
-    context: Context
-    axes: tuple[str, ...]
-    mask: Named | None
-    scales: tuple[Named, ...]
-    weights: tuple[Named, ...]
-
-    @property
-    def counted(self) -> Named | None:
-        """Which elements count; None: all."""
-        return None if self.mask is None else outer(self.mask, self.axes)
 
 
 @dataclass(frozen=True)
@@ -97,7 +75,10 @@ class Pipeline:
 
     def ratio(self, sources: Sources) -> Ratio:
         """Return the reduced loss before its division."""
-        ratio = self.reduce(self.elements(sources))
+        found = self.positions(sources)
+        if isinstance(self.error, Difference) and self.reduce.at_once:
+            found = counted_alone(found)
+        ratio = self.reduce(self._elements(found))
         if self._of_samples or ratio.count is not None:
             return ratio
         return Ratio(ratio.sum / backend.replicas(), None)  # each replica has all of the weights
@@ -108,7 +89,9 @@ class Pipeline:
         Raises:
             LossmithError: Where tensors do not line up, or one is not there.
         """
-        found = self.positions(sources)
+        return self._elements(self.positions(sources))
+
+    def _elements(self, found: Positions) -> Elements:
         values = evaluate(self.error, found.context, found.axes, found.mask, found.scales)
         return Elements(values, found.counted, found.weights, found.context.sizes)
 

@@ -45,6 +45,11 @@ class Reduction:
         """The axes named in the text."""
         return tuple(name for step in self.steps for name in step.axes)
 
+    @property
+    def at_once(self) -> bool:
+        """Whether it takes all axes in one step."""
+        return len(self.steps) == 1 and not self.names
+
     def __call__(self, elements: Elements) -> Ratio:
         """Reduce elements to a sum and a count, each step over the positions that count."""
         missing = [name for name in self.names if name not in elements.values.axes]
