@@ -192,7 +192,8 @@ def _draw_bars(axes: Any, chart: Bars) -> None:
         for name, value in bars.items():
             mine = name.startswith(chart.ours)
             axes.barh(place, value, color=OURS if mine else OTHERS)
-            axes.text(value, place, f" {value:.3g}", va="center", size=8)
+            number = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+            axes.text(value, place, f" {number}", va="center", size=8)
             if mine and group in chart.targets:
                 axes.vlines(chart.targets[group], place - 0.5, place + 0.5, color=TARGET)
             ticks[place] = f"{group}: {name}" if group else name

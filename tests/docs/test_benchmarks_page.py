@@ -36,10 +36,10 @@ def test_a_chart_is_beside_its_numbers(name, writer):
 
 
 def test_another_number_gives_another_page(writer, tmp_path):
-    file = FOLDER / "same_program.json"
+    file = FOLDER / "language_model_step.json"
     measured = json.loads(file.read_text(encoding="utf-8"))
-    measured["found"]["torch"]["lossmith"]["operations on large arrays"] = 123
+    measured["found"]["torch"]["memory"] = {"Keras": 100.0, "lm.LinearCrossEntropy": 250.0}
     (tmp_path / file.name).write_text(json.dumps(measured), encoding="utf-8")
-    text = writer.part("same_program", tmp_path)
-    assert "| torch | lossmith | 123 operations on large arrays |" in text
-    assert "- **missed**: torch: the same work as by hand" in text
+    text = writer.part("language_model_step", tmp_path)
+    assert "| torch | lm.LinearCrossEntropy | 250 MiB | 2.500 |" in text
+    assert "- **missed**: torch: less peak memory than Keras: 2.500 of it" in text
