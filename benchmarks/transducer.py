@@ -150,7 +150,8 @@ def report(found: dict[str, Any]) -> Report:
     ]
     head = ("backend", "way", *(f"{frames} frames" for frames in FRAMES))
     claims = []
-    for backend, limit in LIMITS.items():
+    for backend in found:
+        limit = LIMITS[backend]
         least = min(found[backend][PLAIN]["memory"].values())
         claim = f"{backend}: at most {limit} x the logits: {most[backend][OURS]:.2f}"
         claim += f", where autodiff takes {least:.2f} or more"
