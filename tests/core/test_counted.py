@@ -92,3 +92,22 @@ def test_rows_are_looked_for_in_plain_tensors_alone():
     seen = []
     torch.func.vmap(lambda m: seen.append(backend.rows_that_count(m)) or m)(mask[None])
     assert seen == [None]
+
+
+@on_torch
+def test_a_compiled_loss_is_one_graph_that_leaves_nothing_out():
+    import torch
+
+    graphs = []
+
+    def keep(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    loss = lm.Loss("mse", "b t f, b t f", mask=lm.masks.Field("y:mask", "b t"))
+    y, mask, p = (torch.tensor(x) for x in (TRUE, MASKS["b t"], PRED))
+    value = torch.compile(lambda p: loss({"y": y, "mask": mask}, p), backend=keep)(p)
+    expected, _ = by_numpy(full("b t", MASKS["b t"]), np.ones(B), "mean")
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    assert len(graphs) == 1
+    assert "nonzero" not in graphs[0].code

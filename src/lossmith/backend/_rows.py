@@ -15,11 +15,13 @@ def rows_that_count(mask: Tensor) -> Tensor | None:
 
     A compiler leaves no work out for them, and on an accelerator the host would wait for the mask.
     """
-    if keras.backend.backend() != "torch" or not known(mask) or mask.device.type != "cpu":
+    if keras.backend.backend() != "torch":
         return None
     import torch
 
-    return None if torch.compiler.is_compiling() else torch.nonzero(mask)[:, 0]
+    if torch.compiler.is_compiling() or not known(mask) or mask.device.type != "cpu":
+        return None
+    return torch.nonzero(mask)[:, 0]
 
 
 def take_rows(x: Tensor, rows: Tensor) -> Tensor:

@@ -19,6 +19,10 @@ from lossmith.messages import ArgumentError, SourceError, listed
 from lossmith.parts.schedules import KerasSchedule
 
 
+def _no_metrics() -> dict[str, Ratio]:
+    return {}  # torch.compile cannot call `dict[str, Ratio]`
+
+
 @dataclass(frozen=True)
 class NamedRatio:
     """A term of one step.
@@ -34,7 +38,7 @@ class NamedRatio:
     name: str
     factor: Any
     ratio: Ratio
-    metrics: Mapping[str, Ratio] = field(default_factory=dict[str, Ratio])
+    metrics: Mapping[str, Ratio] = field(default_factory=_no_metrics)
     share: Any = 1.0
 
     @property
