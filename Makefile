@@ -35,7 +35,7 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 3 minutes)
+demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 4 minutes)
 	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p --out out $(ARGS)
 
 # All backends run, also when one of them fails, each in two processes: the suite of checks with its
