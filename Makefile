@@ -5,7 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Without --no-compile pip compiles every module of TensorFlow and PyTorch, of which few are imported.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Two states of the environment, each a stamp file: enough for the demo, and everything.
 DEMO := $(VENV)/.ready-demo

@@ -61,6 +61,9 @@ TABLES = (
     "tests/zoo/",
     "tests/recipes/",
     "tests/parts/test_masked_positions.py",
+    "tests/parts/test_parity_numpy.py",
+    "tests/architecture/test_doctests.py",
+    "tests/docs/test_pages.py",
     "tests/look/test_explain_recipes.py",
 )
 THIRD = {"jax": 1, "tensorflow": 2}

@@ -73,11 +73,17 @@ def needs(package):
     return pytest.mark.skipif(missing, reason=f"{package} is not installed")
 
 
+LOADER = [
+    needs("torch"),
+    pytest.mark.skipif(
+        keras.config.backend() == "tensorflow", reason="two large frameworks in one process"
+    ),
+]
 SOURCES = [
     pytest.param(of_arrays, id="NumPy arrays"),
     pytest.param(of_dataset, id="tf.data.Dataset", marks=needs("tensorflow")),
     pytest.param(of_py_dataset, id="keras.utils.PyDataset"),
-    pytest.param(of_loader, id="torch DataLoader", marks=needs("torch")),
+    pytest.param(of_loader, id="torch DataLoader", marks=LOADER),
     pytest.param(of_generator, id="Python generator"),
 ]
 
