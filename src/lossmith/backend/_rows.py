@@ -11,7 +11,7 @@ from lossmith.backend._host import Tensor, known
 
 
 def rows_that_count(mask: Tensor) -> Tensor | None:
-    """Return the places of what is True in a mask of one axis; None where that saves nothing.
+    """Return the flat places of what is True in a mask; None where that saves nothing.
 
     A compiler leaves no work out for them, and on an accelerator the host would wait for the mask.
     """
@@ -21,7 +21,7 @@ def rows_that_count(mask: Tensor) -> Tensor | None:
 
     if torch.compiler.is_compiling() or not known(mask) or mask.device.type != "cpu":
         return None
-    return torch.nonzero(mask)[:, 0]
+    return torch.nonzero(mask.reshape(-1))[:, 0]
 
 
 def take_rows(x: Tensor, rows: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ def counted_alone(found: Positions) -> Positions:
     The axes of the mask become one, of as many positions as count, and no mask is left. What is
     summed over all positions stays the same.
     """
-    if found.mask is None:
+    if found.mask is None or not found.mask.axes:
         return found
     gone, sizes = found.mask.axes, found.context.sizes
-    rows = backend.rows_that_count(ops.reshape(found.mask.value, (-1,)))
+    rows = backend.rows_that_count(found.mask.value)
     if rows is None:
         return found
     joined = " ".join(gone)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lossmith.data._padding import padded, rounded_up, whole
+from lossmith.data._padding import budget, padded, rounded_up, whole
 from lossmith.messages import ArgumentError, listed
 
 
@@ -69,8 +69,9 @@ class Buckets(keras.utils.PyDataset):
         multiple = whole(multiple, "multiple")
         longest = [max(map(len, sample)) for sample in zip(*sequences, strict=True)]
         self._lengths = np.array([rounded_up(length, multiple) for length in longest])
-        self._tokens = _budget(tokens, int(self._lengths.max()))
-        self._multiple, self._pad, self._seed, self._epoch = multiple, pad, seed, -1
+        self._tokens = budget(tokens, int(self._lengths.max()))
+        self._pad, self._seed, self._epoch = pad, seed, -1
+        self._widths = [self._widths_of(part, multiple) for part in self._parts]
         self._batches = self._planned()
 
     @property
@@ -85,22 +86,34 @@ class Buckets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Return a batch: the first is one of the longest, the second one of the shortest."""
         length, samples = self._batches[index]
-        return tuple(
-            _like(part, {k: self._taken(leaf, length, samples) for k, leaf in part.items()})
-            for part in self._parts
+        taken = (
+            {k: self._taken(leaf, widths[k].get(length), samples) for k, leaf in part.items()}
+            for part, widths in zip(self._parts, self._widths, strict=True)
         )
+        return tuple(map(_like, taken))
 
     def on_epoch_begin(self) -> None:
         """Mix anew."""
         self._epoch += 1
         self._batches = self._planned()
 
-    def _taken(self, leaf: Any, length: int, samples: np.ndarray) -> np.ndarray:
-        if not isinstance(leaf, list):
+    def _taken(self, leaf: Any, width: int | None, samples: np.ndarray) -> np.ndarray:
+        if width is None:
             return leaf[samples]
-        inside = np.flatnonzero(self._lengths <= length)
-        width = rounded_up(max(len(leaf[place]) for place in inside), self._multiple)
         return padded([leaf[place] for place in samples], width, self._pad)
+
+    def _widths_of(self, part: dict[str, Any], multiple: int) -> dict[str, dict[int, int]]:
+        """Return how long the sequences of each field are padded, by the length of the bucket."""
+        buckets = [(int(length), self._lengths <= length) for length in np.unique(self._lengths)]
+        widths: dict[str, dict[int, int]] = {}
+        for name, leaf in part.items():
+            steps = np.array([len(sample) for sample in leaf]) if isinstance(leaf, list) else None
+            widths[name] = {
+                length: rounded_up(int(steps[inside].max()), multiple)
+                for length, inside in buckets
+                if steps is not None
+            }
+        return widths
 
     def _planned(self) -> list[tuple[int, np.ndarray]]:
         """Return the length and the samples of each batch."""
@@ -152,8 +165,8 @@ def _leaf(field: Any) -> Any:
     return np.asarray(field)
 
 
-def _like(part: dict[str, Any], taken: dict[str, np.ndarray]) -> Any:
-    return taken[_ONE] if list(part) == [_ONE] else taken
+def _like(taken: dict[str, np.ndarray]) -> Any:
+    return taken[_ONE] if list(taken) == [_ONE] else taken
 
 
 def _check_samples(numbers: list[int], sequences: list[Any]) -> None:
@@ -175,14 +188,3 @@ def _check_targets(y: Any, sample_weight: Any) -> None:
             expected="both, or neither",
             fix="write lm.data.Buckets(x, y, sample_weight, tokens=4096)",
         )
-
-
-def _budget(tokens: Any, longest: int) -> int:
-    if whole(tokens, "tokens", example=4096) < longest:
-        raise ArgumentError(
-            "the longest sample does not fit into a batch",
-            got=f"tokens={tokens}, and a sample of {longest} steps with its padding",
-            expected=f"tokens of {longest} or more",
-            fix=f"write tokens={longest}, or leave the sample out",
-        )
-    return int(tokens)

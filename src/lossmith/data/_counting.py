@@ -66,7 +66,7 @@ def _by_loss(name: str, pipeline: Any) -> Count:
     if any(mask.automatic for mask in asked) or any(map(_is_predicted, sources)):
         _uncountable(name, "a mask by the prediction")
     bare = replace(pipeline, adjust=(), weights=pipeline.weights if weighted else ())
-    return _ByLoss(name, bare, weighted)
+    return _ByLoss(name, bare, weighted=weighted)
 
 
 class _ByLoss:
@@ -78,7 +78,7 @@ class _ByLoss:
         weighted: Whether sample weights are counted.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, weighted: bool) -> None:  # noqa: FBT001
+    def __init__(self, name: str, pipeline: Pipeline, *, weighted: bool) -> None:
         self._name, self._pipeline, self._weighted = name, pipeline, weighted
         self._seen: dict[Any, set[Any]] = {}
 

@@ -64,6 +64,26 @@ def rounded_up(length: int, multiple: int) -> int:
     return max(-(-length // multiple), 1) * multiple
 
 
+def budget(tokens: Any, longest: int) -> int:
+    """Return how many steps a batch may have.
+
+    Args:
+        tokens: The argument.
+        longest: How long the longest sample is, with its padding.
+
+    Raises:
+        ArgumentError: If it is no whole number above 0, or less than the longest sample.
+    """
+    if whole(tokens, "tokens", example=4096) < longest:
+        raise ArgumentError(
+            "the longest sample does not fit into a batch",
+            got=f"tokens={tokens}, and a sample of {longest} steps with its padding",
+            expected=f"tokens of {longest} or more",
+            fix=f"write tokens={longest}, or leave longer samples out",
+        )
+    return int(tokens)
+
+
 def padded(arrays: Sequence[np.ndarray], length: int, value: float) -> np.ndarray:
     """Put arrays into one of a given length.
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from lossmith import backend
-from lossmith.data._padding import rounded_up, whole
+from lossmith.data._padding import budget, rounded_up, whole
 from lossmith.messages import ArgumentError
 
 
@@ -52,13 +52,7 @@ def bucket_by_length(
         )
     step = whole(multiple, "multiple")
     last = rounded_up(whole(longest, "longest", example=512), step)
-    if whole(tokens, "tokens", example=4096) < last:
-        raise ArgumentError(
-            "the longest sample does not fit into a batch",
-            got=f"tokens={tokens}, and samples of up to {last} steps with their padding",
-            expected=f"tokens of {last} or more",
-            fix=f"write tokens={last}, or filter the dataset",
-        )
+    tokens = budget(tokens, last)
     if all(spec.shape[:1].as_list() != [None] for spec in keras.tree.flatten(dataset.element_spec)):
         raise ArgumentError(
             "no axis of the samples has a length of its own",

@@ -73,9 +73,11 @@ def check_accumulation(
             expected="the same number",
             fix=f"compile with keras.optimizers.Adam(gradient_accumulation_steps={size})",
         )
+    if not batches or sizes:
+        return
     masked = any(backend.keras_mask(x) is not None for x in keras.tree.flatten(output))
     moving = [name for name, p in _pipelines(objective).items() if p.divisor_moves(masked=masked)]
-    if batches and moving and not sizes:
+    if moving:
         raise ArgumentError(
             "accumulated gradients are averaged over batches, whatever each of them counts",
             got=f"gradient_accumulation_steps={batches}, and {listed(moving)} divided by what "

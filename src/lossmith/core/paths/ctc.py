@@ -26,8 +26,6 @@ from lossmith.core.axes import Tensor
 from lossmith.core.labels import legal_labels as labels_of_classes
 from lossmith.core.ops import ctc_feasible, lengths_to_mask
 
-_NEVER = -1e30
-"""The logarithm of what cannot happen; finite, so that the difference of two is a number."""
 _IMPOSSIBLE = 1e29
 
 
@@ -77,7 +75,7 @@ def ctc(  # noqa: PLR0913
     def forward(logits: Tensor, *given: Tensor) -> tuple[tuple[Tensor], Any]:
         columns, repeats, label_lengths, live, fits = given
         taken, normaliser = backend.log_columns(logits, columns, softmax=from_logits)
-        taken = ops.where(live[:, :, None], ops.maximum(taken, _NEVER), 0.0)
+        taken = ops.where(live[:, :, None], ops.maximum(taken, backend.NEVER), 0.0)
         score, kept = _SCORE(taken, repeats, label_lengths, live)
         possible = ops.logical_and(fits, ops.logical_not(score < -_IMPOSSIBLE))
         value = ops.where(possible, -score, float("inf"))
@@ -125,7 +123,7 @@ def _score(
         rests, says, total = carry
         scores, is_live = frame
         both, from_rest = _joined(rests, says)
-        enters = _moved(ops.where(repeats, rests, both), 1, _NEVER)
+        enters = _moved(ops.where(repeats, rests, both), 1, backend.NEVER)
         stays, from_same = _joined(says, enters)
         rests, says = both + scores[:, :1], stays + scores
         top = ops.max(ops.maximum(rests, says), axis=1, keepdims=True)
@@ -135,7 +133,7 @@ def _score(
             total,
         )
 
-    never = ops.full_like(taken[:, 0], _NEVER)
+    never = ops.full_like(taken[:, 0], backend.NEVER)
     nothing = ops.zeros_like(never[:, :1])
     start = (ops.concatenate([nothing, never[:, 1:]], axis=1), never, nothing)
     (rests, says, total), (from_rest, from_same, _) = ops.scan(

@@ -24,9 +24,6 @@ from lossmith.core.axes import Tensor
 from lossmith.core.ops import lengths_to_mask
 from lossmith.core.paths.ctc import legal_labels
 
-_NEVER = -1e30
-"""The logarithm of what cannot happen; finite, so that the difference of two is a number."""
-
 
 @backend.compiled_once
 def transducer(
@@ -113,14 +110,14 @@ def _forward(blanks: Tensor, emitted: Tensor, nodes: Tensor) -> tuple[Tensor, Te
     def step(carry: Any, diagonal: Any) -> Any:
         by_blank, by_label, offset = carry
         blank, label, node = diagonal
-        reached = ops.where(node, ops.logaddexp(by_blank, by_label), _NEVER)
+        reached = ops.where(node, ops.logaddexp(by_blank, by_label), backend.NEVER)
         share = ops.where(node, ops.sigmoid(by_blank - by_label), 0.0)
         top = ops.max(reached, axis=-1, keepdims=True)
         reached, offset = reached - top, offset + top
         left = reached + blank
         return (left, _moved_right(reached + label), offset), (share, left + offset, offset)
 
-    never = ops.full_like(blanks[:, 0], _NEVER)
+    never = ops.full_like(blanks[:, 0], backend.NEVER)
     nothing = ops.zeros_like(never[:, :1])
     start = ops.concatenate([nothing, never[:, 1:]], axis=-1)
     given = tuple(backend.skew(x) for x in (blanks, emitted, nodes))
@@ -153,7 +150,7 @@ def _backward(shares: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _value(score: Tensor, ended: Tensor, label_lengths: Tensor, frames: Tensor) -> Tensor:
-    value = ops.where(score < _NEVER / 2, float("inf"), -score)
+    value = ops.where(score < backend.NEVER / 2, float("inf"), -score)
     value = ops.where(ended, value, float("nan"))
     without_frames = ops.where(label_lengths == 0, 0.0, float("inf"))
     return ops.where(frames == 0, ops.cast(without_frames, value.dtype), value)
@@ -162,11 +159,11 @@ def _value(score: Tensor, ended: Tensor, label_lengths: Tensor, frames: Tensor) 
 def _cleaned(log_probabilities: Tensor, nodes: Tensor) -> Tensor:
     """Return finite numbers, but for NaN at a node."""
     kept = ops.where(nodes, log_probabilities, 0.0)
-    return ops.where(kept < _NEVER, _NEVER, kept)
+    return ops.where(kept < backend.NEVER, backend.NEVER, kept)
 
 
 def _moved_right(x: Tensor) -> Tensor:
-    return ops.concatenate([ops.full_like(x[:, :1], _NEVER), x[:, :-1]], axis=-1)
+    return ops.concatenate([ops.full_like(x[:, :1], backend.NEVER), x[:, :-1]], axis=-1)
 
 
 def _moved_left(x: Tensor) -> Tensor:
