@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,3 @@ def peak_of(step: Callable[[], Any]) -> tuple[int, Any]:
 def _resident(field: str) -> int:
     rows = dict(row.split(":") for row in Path("/proc/self/status").read_text().splitlines())
     return int(rows[field].split()[0]) * 1024
-
-
-def hand_back(timings: Mapping[str, Timing]) -> None:
-    """Print the numbers of one backend for the process that asked for them."""
-    print(json.dumps({name: asdict(timing) for name, timing in timings.items()}))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import importlib.metadata
 import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import rich.table
+from _measure import each_backend
 from rich.console import Console
 
 PACKAGES = (
@@ -148,6 +150,28 @@ def finish(path: Path | None, found: Any, report: Callable[[Any], Report]) -> No
         written = {"date": today, "machine": machine(), "found": found}
         path.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         draw(told.charts, path.with_suffix(".png"))
+
+
+def run(
+    script: str,
+    options: argparse.Namespace,
+    measure: Callable[[], Any],
+    report: Callable[[Any], Report],
+    *more: str,
+) -> None:
+    """Measure one backend here and print its numbers, or all in processes of their own, and finish.
+
+    Args:
+        script: The path of the benchmark.
+        options: Its command line.
+        measure: Returns the numbers of one backend.
+        report: What they say of all.
+        *more: What else stands on the command line of each process.
+    """
+    if options.backend:
+        print(json.dumps(measure(), default=asdict))
+    else:
+        finish(options.json, each_backend(script, options, *more), report)
 
 
 def machine() -> dict[str, Any]:

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import Timing, arguments, each_backend, hand_back, in_turns
-from _report import Bars, Claim, Report, cpu_ratios, finish, timings
+from _measure import Timing, arguments, in_turns
+from _report import Bars, Claim, Report, cpu_ratios, run, timings
 
 BATCH, FRAMES, CLASSES, LABELS = 16, 512, 1024, 64
 PEERS = {"jax": "optax.ctc_loss", "tensorflow": "tf.nn.ctc_loss", "torch": "torch ctc_loss"}
@@ -143,10 +143,7 @@ def report(found: dict[str, Any]) -> Report:
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     options = arguments(__doc__, rounds=15)
-    if options.backend:
-        hand_back(measure(options.backend, options.rounds))
-        return
-    finish(options.json, each_backend(__file__, options), report)
+    run(__file__, options, lambda: measure(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":

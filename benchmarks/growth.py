@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from _linear import ROW, data, ours, step_of
-from _measure import arguments, each_backend, in_fresh_process, peak_of
-from _report import Claim, Lines, Report, Table, finish
+from _measure import arguments, in_fresh_process, peak_of
+from _report import Claim, Lines, Report, Table, run
 
 FEATURES = 128
 BY_TOKENS = [(tokens, 8192) for tokens in (1024, 4096, 16384, 65536)]
@@ -112,10 +112,8 @@ def main() -> None:
     if options.tokens:
         numbers = one_size(options.backend, options.tokens, options.classes, options.rounds)
         print(json.dumps(numbers))
-    elif options.backend:
-        print(json.dumps(measure(options.backend, options.rounds)))
     else:
-        finish(options.json, each_backend(__file__, options), report)
+        run(__file__, options, lambda: measure(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":

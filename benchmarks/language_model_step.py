@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
-from _report import Bars, Claim, Report, Table, cpu_ratios, finish, timings
+from _measure import arguments, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Report, Table, cpu_ratios, run, timings
 
 STEPS, WIDTH, WORDS, BATCH = 64, 256, 32768, 64
 PADDING, UNKNOWN = 0, 1
@@ -139,10 +139,8 @@ def main() -> None:
     options = arguments(__doc__, rounds=5, memory={"help": "take the memory of this way alone"})
     if options.memory:
         print(json.dumps(memory(options.memory)))
-    elif options.backend:
-        print(json.dumps(measure(options.backend, options.rounds)))
     else:
-        finish(options.json, each_backend(__file__, options), report)
+        run(__file__, options, lambda: measure(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ from _linear import (
     step_of,
     ways,
 )
-from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
-from _report import Bars, Claim, Report, Table, cpu_ratios, finish, timings
+from _measure import arguments, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Report, Table, cpu_ratios, run, timings
 
 FEATURES = 256
 SMALL, LARGE = (2048, 8192), (8192, 32768)
@@ -177,12 +177,15 @@ def main() -> None:
     )
     if options.memory:
         print(json.dumps(peak(options.backend, options.memory, options.tokens, options.classes)))
-    elif options.backend:
-        sizes = [SMALL] if options.small else [SMALL, LARGE]
-        print(json.dumps(measure(options.backend, sizes, options.rounds)))
-    else:
-        found = each_backend(__file__, options, *(["--small"] if options.small else []))
-        finish(options.json, found, report)
+        return
+    sizes = [SMALL] if options.small else [SMALL, LARGE]
+    run(
+        __file__,
+        options,
+        lambda: measure(options.backend, sizes, options.rounds),
+        report,
+        *(["--small"] if options.small else []),
+    )
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ TensorFlow (graph) how many operations give an array as large as the prediction,
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
-from _measure import arguments, each_backend
-from _report import Claim, Report, Table, finish
+from _measure import arguments
+from _report import Claim, Report, Table, run
 from masked_elementwise import (
     HAND,
     OURS,
@@ -92,6 +91,12 @@ WAYS = {
 }
 
 
+def measure(backend: str) -> dict[str, Work]:
+    """Count the work of all ways."""
+    count, hand = WAYS[backend]
+    return {name: count(loss) for name, loss in losses(hand).items()}
+
+
 def report(found: dict[str, Any]) -> Report:
     """Hold the claims to what was found."""
     rows = [
@@ -118,11 +123,7 @@ def _at_most(work: Work, other: Work) -> bool:
 def main() -> None:
     """Count on one backend here, or on all of them in processes of their own."""
     options = arguments(__doc__, rounds=1)
-    if options.backend:
-        count, hand = WAYS[options.backend]
-        print(json.dumps({name: count(loss) for name, loss in losses(hand).items()}))
-        return
-    finish(options.json, each_backend(__file__, options), report)
+    run(__file__, options, lambda: measure(options.backend), report)
 
 
 if __name__ == "__main__":

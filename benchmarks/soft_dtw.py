@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
-from _report import Bars, Claim, Lines, Report, Table, cpu_ratios, finish, timings
+from _measure import arguments, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Lines, Report, Table, cpu_ratios, run, timings
 
 BATCH, FEATURES = 16, 8
 STEPS = (256, 1024)
@@ -168,17 +168,18 @@ def report(found: dict[str, Any]) -> Report:
     return Report(tables, claims, charts)
 
 
+def both(backend: str, rounds: int) -> dict[str, Any]:
+    """Measure growth, and then time."""
+    return {"growth": growth(backend), "time": measure(rounds)}
+
+
 def main() -> None:
     """Measure one backend here, or all of them in processes of their own."""
     if sys.argv[1:2] == ["--grow"]:
         grow(sys.argv[2], int(sys.argv[3]))
         return
     options = arguments(__doc__, rounds=5)
-    if options.backend:
-        grown = growth(options.backend)
-        print(json.dumps({"time": measure(options.rounds), "growth": grown}))
-        return
-    finish(options.json, each_backend(__file__, options), report)
+    run(__file__, options, lambda: both(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":

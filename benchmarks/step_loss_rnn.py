@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _measure import arguments, each_backend, in_fresh_process, in_turns
-from _report import Bars, Claim, Report, Table, finish, timings
+from _measure import arguments, in_fresh_process, in_turns
+from _report import Bars, Claim, Report, Table, run, timings
 
 BATCH, STEPS, FEATURES, UNITS, VOCABULARY = 16, 256, 32, 128, 8192
 # Of the cheaper of the two plain forms: TensorFlow has a cross-entropy that keeps one copy.
@@ -130,10 +130,7 @@ def main() -> None:
         memory(sys.argv[2])
         return
     options = arguments(__doc__, rounds=5)
-    if options.backend:
-        print(json.dumps(measure(options.backend, options.rounds)))
-        return
-    finish(options.json, each_backend(__file__, options), report)
+    run(__file__, options, lambda: measure(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":

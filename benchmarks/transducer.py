@@ -18,8 +18,8 @@ import sys
 from typing import Any
 
 import numpy as np
-from _measure import arguments, each_backend, in_fresh_process, in_turns, peak_of
-from _report import Bars, Claim, Report, Table, finish, timings
+from _measure import arguments, in_fresh_process, in_turns, peak_of
+from _report import Bars, Claim, Report, Table, run, timings
 
 BATCH, LABELS, CLASSES = 4, 24, 2048
 FRAMES = (64, 128, 256)
@@ -167,10 +167,7 @@ def main() -> None:
         memory(sys.argv[2], int(sys.argv[3]))
         return
     options = arguments(__doc__, rounds=5)
-    if options.backend:
-        print(json.dumps(measure(options.backend, options.rounds)))
-        return
-    finish(options.json, each_backend(__file__, options), report)
+    run(__file__, options, lambda: measure(options.backend, options.rounds), report)
 
 
 if __name__ == "__main__":
