@@ -1,8 +1,9 @@
 """The recursions of `_alignment` on PyTorch: in place, and only the cells that a row has.
 
-On the CPU they run in NumPy, on the memory of the tensors: its operations on small arrays take a
-third of the time, and those that are used here have the same names in both. The batch comes last,
-so that each operation goes over adjacent numbers.
+On the CPU they run in NumPy, on the memory of the tensors, as those of its operations that are used
+here have the same names. It starts them sooner: of slices of 256 by 16 numbers a sum takes a fifth
+of PyTorch's time, a maximum half, an exponential a fifth more. The batch comes last, so that each
+operation goes over adjacent numbers.
 """
 
 from __future__ import annotations
