@@ -118,6 +118,15 @@ def test_walls_nan_and_lengths_beyond_the_grid():
     assert np.isnan(gradient[2]).any()
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="rows are slices of the grid on PyTorch alone")
+@pytest.mark.parametrize("shape", [(1, 1), (4, 1), (1, 4)])
+def test_a_grid_of_one_row_or_column_has_one_alignment(shape):
+    cost = RNG.uniform(size=(2, *shape)).astype("float32")
+    value, (gradient,) = value_and_grad(lambda x: lm.ops.soft_dtw(x, GAMMA), cost)
+    np.testing.assert_allclose(value, cost.sum((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.ones_like(cost), rtol=1e-6)
+
+
 def test_the_best_path_costs_least():
     cost = RNG.uniform(size=(5, 4))
     path = lm.ops.dtw_path(cost)

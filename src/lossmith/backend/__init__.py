@@ -1,6 +1,6 @@
 """The only room that names a framework: the few things `keras.ops` has no word for."""
 
-from lossmith.backend._alignment import NEVER, Alignments, Ends, align_back, align_forth
+from lossmith.backend._alignment import NEVER, Ends, align_back, align_forth
 from lossmith.backend._any_batch import any_batch
 from lossmith.backend._classes import softmax_less_picked
 from lossmith.backend._cost import numbers_made
@@ -45,7 +45,6 @@ from lossmith.backend._traced import trace_state
 
 __all__ = [
     "NEVER",
-    "Alignments",
     "Ends",
     "Inputs",
     "Mode",

@@ -23,7 +23,8 @@ from lossmith.backend._host import Tensor
 
 NEVER = -1e30
 """The score of a cell where no path may go: finite, so that the difference of two is a number."""
-_LEAST = NEVER / 10
+LEAST = NEVER / 10
+"""A lower score is that of no path."""
 _Step = Callable[[Any, Any, "Alignments"], Any]
 _Place = Callable[[Any], Any]
 
@@ -55,54 +56,54 @@ class Ends(NamedTuple):
 
 
 def align_forth(
-    scores: Tensor, penalties: Sequence[Tensor], ends: Ends
-) -> tuple[Tensor, list[Tensor], Alignments]:
+    cost: Tensor, penalties: Sequence[Tensor], ends: Ends, gamma: float
+) -> tuple[Tensor, list[Tensor], Any]:
     """Sum over all ways to each cell.
 
     Args:
-        scores: (batch, height, width) of each cell alone, `NEVER` where no path may go.
+        cost: (batch, height, width) of each cell alone, infinite where no path may go.
         penalties: Each (batch, height, width), of each cell alone.
         ends: Where paths end.
+        gamma: The temperature.
 
     Returns:
         The score of all paths, (batch,), minus infinity where there are none; each penalty as it is
         expected, (batch,); and what the way back needs.
     """
-    last = ends.row + ends.column
-    count = ops.max(last) + 1
     if keras.backend.backend() == "torch":
         from lossmith.backend import _alignment_torch
 
-        found = Alignments(*_alignment_torch.forth(scores, penalties, count, NEVER, _LEAST))
+        score, expected, way = _alignment_torch.forth(cost, penalties, ends, gamma)
     else:
-        rows = _laid_out(scores, penalties)
-        before = (_row(rows, 1), _row(rows, 0))
-        found = _sweep(_forth, before, rows, first=2, count=count - 2, reverse=False)
-    row, _ = _places(found.scores)
-    shifts = ops.sum(ops.where(row <= last[:, None], found.shifts, 0.0), axis=(0, 2))
-    score, *expected = (_at(x, last, ends.column) for x in (found.scores, *found.penalties))
-    return ops.where(score < _LEAST, float("-inf"), score + shifts), expected, found
+        last = ends.row + ends.column
+        rows = _laid_out(ops.maximum(cost / -gamma, NEVER), penalties)
+        before, count = (_row(rows, 1), _row(rows, 0)), ops.max(last) - 1
+        way = _sweep(_forth, before, rows, first=2, count=count, reverse=False)
+        row, _ = _places(way.scores)
+        shifts = ops.sum(ops.where(row <= last[:, None], way.shifts, 0.0), axis=(0, 2))
+        score, *expected = (_at(x, last, ends.column) for x in (way.scores, *way.penalties))
+        score = score + shifts
+    return ops.where(score < LEAST, float("-inf"), score), expected, way
 
 
-def align_back(found: Alignments, ends: Ends, moves: Tensor, gamma: float) -> list[Tensor]:
+def align_back(way: Any, ends: Ends, moves: Tensor, gamma: float) -> list[Tensor]:
     """Return how likely a path meets each cell, and the gradient of each expected penalty.
 
     Args:
-        found: What the way forth found.
+        way: What the way forth found.
         ends: Where paths end.
         moves: (batch,) which samples have a gradient.
         gamma: The temperature.
 
     Returns:
-        Tensors (batch, height, width). The gradients are those with respect to the cost. Where no
-        path goes stands anything.
+        Tensors (batch, height, width). The gradients are those with respect to the cost.
     """
-    last = ends.row + ends.column
-    count = ops.max(last) + 1
     if keras.backend.backend() == "torch":
         from lossmith.backend import _alignment_torch
 
-        return _alignment_torch.back(found, ends, moves, gamma, count)
+        return _alignment_torch.back(way, moves, gamma)
+    found, last = way, ends.row + ends.column
+    count = ops.max(last) + 1
     _, column = _places(found.scores)
     at_end = moves[:, None] & (column[0] == ends.column[:, None])
 
@@ -129,7 +130,9 @@ def align_back(found: Alignments, ends: Ends, moves: Tensor, gamma: float) -> li
     nothing = [ops.zeros_like(x[0]) for x in (found.scores, *found.penalties)]
     carry = (_row(found, count - 2), nothing, nothing)
     rows = _sweep(step, carry, found, first=0, count=count - 2, reverse=True)
-    return [unskew(x[:-2, :, 1:]) for x in (rows.scores, *rows.penalties)]
+    row, _ = _places(rows.scores)
+    met = row < count - 2
+    return [unskew(ops.where(met, x, 0.0)[:-2, :, 1:]) for x in (rows.scores, *rows.penalties)]
 
 
 def _laid_out(scores: Tensor, penalties: Sequence[Tensor]) -> Alignments:
@@ -160,7 +163,7 @@ def _forth(_: Any, carry: Any, cell: Alignments) -> Any:
     one, two = carry
     weights, way = _weights(one.scores, two.scores - one.shifts)
     scores = _kept(way, NEVER) + cell.scores
-    shift = ops.maximum(ops.max(scores, axis=-1, keepdims=True), _LEAST)
+    shift = ops.maximum(ops.max(scores, axis=-1, keepdims=True), LEAST)
     penalties = tuple(
         own + _kept(_sum_of_products(weights, _before(*before)))
         for own, *before in zip(cell.penalties, one.penalties, two.penalties, strict=True)

@@ -24,15 +24,13 @@ class _Kept(NamedTuple):
     """What the way back needs of the way forth.
 
     Attributes:
-        found: What the backend found.
+        way: What the backend needs of it.
         ends: Where the alignments of each sample end.
-        inside: (B, T, S) which cells alignments may meet.
         moves: (B,) which samples have a gradient.
     """
 
-    found: backend.Alignments
+    way: Any
     ends: backend.Ends
-    inside: Tensor
     moves: Tensor
 
 
@@ -232,30 +230,29 @@ def _forth(
     legal = (rows >= 0) & (rows <= height) & (columns >= 0) & (columns <= width)
     ends = backend.Ends(ops.clip(rows, 0, height), ops.clip(columns, 0, width))
     inside = _inside(warp, height, width, *ends)
-    scores = ops.maximum(ops.where(inside, cost / -warp.gamma, backend.NEVER), backend.NEVER)
+    cost = ops.where(inside, cost, float("inf"))
     own = [ops.where(inside, x, 0.0) for x in penalties]
-    score, expected, found = backend.align_forth(scores, own, ends)
+    score, expected, way = backend.align_forth(cost, own, ends, warp.gamma)
     value = -warp.gamma * score
     counted = (ends.row > 0) & (ends.column > 0)
     values = (ops.where(counted, x, 0.0) for x in (value, *expected))
     values = tuple(ops.where(legal, x, float("nan")) for x in values)
-    return values, _Kept(found, ends, inside, counted & legal & ~ops.isinf(value))
+    return values, _Kept(way, ends, counted & legal & ~ops.isinf(value))
 
 
 def _back(warp: Warp, kept: _Kept) -> list[Tensor]:
     """Return how likely each cell is met, and the gradient of each penalty: (B, T, S) each."""
-    found = backend.align_back(kept.found, kept.ends, kept.moves, warp.gamma)
-    return [ops.where(kept.inside, x, 0.0) for x in found]
+    return backend.align_back(kept.way, kept.ends, kept.moves, warp.gamma)
 
 
 def _inside(warp: Warp, height: Any, width: Any, rows: Tensor, columns: Tensor) -> Tensor:
     """Return which cells alignments may meet, (B, T, S)."""
     row, column = ops.arange(height)[:, None], ops.arange(width)
     rows, columns = rows[:, None, None], columns[:, None, None]
-    inside = (row < rows) & (column < columns)
+    stop = ops.where(row < rows, columns, 0)
     if warp.bandwidth is None:
-        return inside
-    off, most = row - column, rows - columns
-    low = ops.minimum(most, 0) - warp.bandwidth
-    high = ops.maximum(most, 0) + warp.bandwidth
-    return inside & (off >= low) & (off <= high)
+        return column < stop
+    most = rows - columns
+    start = row - ops.maximum(most, 0) - warp.bandwidth
+    stop = ops.minimum(stop, row - ops.minimum(most, 0) + warp.bandwidth + 1)
+    return (start <= column) & (column < stop)
