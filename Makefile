@@ -16,7 +16,7 @@ BACKENDS := jax tensorflow torch
 TESTS := $(BACKENDS:%=test-%)
 SUITE := tests/checks tests/zoo
 REST := $(BACKENDS:%=%-rest)
-CHECKS := $(BACKENDS:%=%-checks)
+CHECKS := torch-checks jax-checks tensorflow-checks
 BENCHMARKS := $(wildcard benchmarks/[!_]*.py)
 
 # What runs pytest; `make coverage` puts itself in between.
@@ -40,8 +40,8 @@ demo: $(DEMO) ## Train spelling-to-phonemes on real data (JAX, about 4 minutes)
 	@KERAS_BACKEND=jax $(BIN)/lossmith demo g2p --out out $(ARGS)
 
 # All backends run, also when one of them fails, each in two processes: the suite of checks with its
-# zoo of losses, and all the rest. Three run at a time. That -k leaves a process without a test is
-# no failure (5).
+# zoo of losses, and all the rest. Three run at a time, the longest first. That -k leaves a process
+# without a test is no failure (5).
 test: $(DEV) ## Run the tests on each backend
 	@$(MAKE) --keep-going --no-print-directory --jobs=3 --output-sync=target $(REST) $(CHECKS)
 
