@@ -12,7 +12,7 @@ BACKEND = os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if BACKEND == "jax":  # compiling is most of the time, and small tensors gain nothing by it
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-if BACKEND == "tensorflow":  # nor do several threads
+if BACKEND == "tensorflow":  # small tensors gain nothing by several threads
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 if BACKEND == "torch":  # its threads wait for each other on tensors as small as these
@@ -61,23 +61,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 TABLES = (
-    "tests/zoo/",
-    "tests/recipes/",
+    "tests/architecture/test_doctests.py",
     "tests/checks/test_blame.py",
     "tests/checks/test_every_check_bites.py",
     "tests/checks/test_handwritten.py",
     "tests/checks/test_keras_losses.py",
     "tests/checks/test_zoo.py",
+    "tests/docs/test_pages.py",
     "tests/evidence/test_examples.py",
     "tests/lint/test_fix_values.py",
+    "tests/look/test_explain_recipes.py",
+    "tests/model_layers/test_step_loss.py::test_value_and_gradient",
     "tests/parts/test_masked_positions.py",
     "tests/parts/test_parity_numpy.py",
-    "tests/architecture/test_doctests.py",
-    "tests/docs/test_pages.py",
     "tests/parts/test_parity_peers.py",
     "tests/paths/test_ctc_loss.py::test_impossible_samples_leave_sum_and_count",
-    "tests/model_layers/test_step_loss.py::test_value_and_gradient",
-    "tests/look/test_explain_recipes.py",
+    "tests/recipes/",
+    "tests/zoo/",
 )
 THIRD = {"jax": 1, "tensorflow": 2}
 

@@ -97,9 +97,11 @@ def test_the_two_references_agree():
     np.testing.assert_allclose(likely, enumerated(cost, GAMMA)[1])
 
 
-def test_the_alignment_is_the_gradient():
-    cost, lengths = grid(), tensors(ROWS, COLUMNS)
-    _, likely = by_sample(lambda c: enumerated(c, GAMMA), cost)
+@pytest.mark.parametrize("longest", [(5, 4), (3, 2)])
+def test_the_alignment_is_the_gradient_and_0_where_no_sample_comes(longest):
+    rows, columns = np.minimum(ROWS, longest[0]), np.minimum(COLUMNS, longest[1])
+    cost, lengths = grid(rows, columns), tensors(rows, columns)
+    _, likely = by_sample(lambda c: enumerated(c, GAMMA), cost, rows=rows, columns=columns)
     found = lm.ops.soft_dtw_alignment(cost, GAMMA, *lengths)
     np.testing.assert_allclose(ops.convert_to_numpy(found), likely, atol=3e-6)
 

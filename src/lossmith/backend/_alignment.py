@@ -102,9 +102,9 @@ def align_back(way: Any, ends: Ends, moves: Tensor, gamma: float) -> list[Tensor
         from lossmith.backend import _alignment_torch
 
         return _alignment_torch.back(way, moves, gamma)
-    found, last = way, ends.row + ends.column
+    last = ends.row + ends.column
     count = ops.max(last) + 1
-    _, column = _places(found.scores)
+    _, column = _places(way.scores)
     at_end = moves[:, None] & (column[0] == ends.column[:, None])
 
     def step(at: Any, carry: Any, two: Alignments) -> Any:
@@ -127,9 +127,9 @@ def align_back(way: Any, ends: Ends, moves: Tensor, gamma: float) -> list[Tensor
         row = Alignments(likely, two.shifts, tuple(slopes))
         return (two, now, [_left(across) for *_, across in flows]), row
 
-    nothing = [ops.zeros_like(x[0]) for x in (found.scores, *found.penalties)]
-    carry = (_row(found, count - 2), nothing, nothing)
-    rows = _sweep(step, carry, found, first=0, count=count - 2, reverse=True)
+    nothing = [ops.zeros_like(x[0]) for x in (way.scores, *way.penalties)]
+    carry = (_row(way, count - 2), nothing, nothing)
+    rows = _sweep(step, carry, way, first=0, count=count - 2, reverse=True)
     row, _ = _places(rows.scores)
     met = row < count - 2
     return [unskew(ops.where(met, x, 0.0)[:-2, :, 1:]) for x in (rows.scores, *rows.penalties)]

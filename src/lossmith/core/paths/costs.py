@@ -42,8 +42,8 @@ def _squared(x: Tensor, y: Tensor) -> Tensor:
     # Far from 0, squares would leave float32 no digits for differences.
     origin = ops.stop_gradient(y[:, :1])
     x, y = x - origin, y - origin
-    # |x|^2 - 2 x y + |y|^2 as one product: no more of the grid's size is held, or summed on the way
-    # back.
+    # |x|^2 - 2 x y + |y|^2 as one product: a sum would make two grids more, and a sum of one on the
+    # way back.
     one = ops.ones_like(x[..., :1]), ops.ones_like(y[..., :1])
     x = ops.concatenate([-2.0 * x, ops.sum(x * x, axis=-1, keepdims=True), one[0]], axis=-1)
     y = ops.concatenate([y, one[1], ops.sum(y * y, axis=-1, keepdims=True)], axis=-1)

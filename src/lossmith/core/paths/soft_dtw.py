@@ -176,7 +176,7 @@ def soft_dtw_and_penalties(
         return _forth(warp, cost, penalties, rows, columns)
 
     def backward(kept: Any, upstream: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
-        likely, *slopes = _back(warp, kept)
+        likely, *slopes = backend.align_back(kept.way, kept.ends, kept.moves, warp.gamma)
         value, *expected = (ops.where(kept.moves, g, 0.0)[:, None, None] for g in upstream)
         gradient = value * likely
         for slope, flow in zip(slopes, expected, strict=True):
@@ -193,7 +193,7 @@ def soft_dtw_and_penalties(
 def _alignment(cost: Tensor, rows: Tensor, columns: Tensor, *, warp: Warp) -> Tensor:
     cost, lengths, flipped = _upright(cost, (rows, columns))
     _, kept = _forth(warp, cost, (), *lengths)
-    (alignment,) = _back(warp, kept)
+    (alignment,) = backend.align_back(kept.way, kept.ends, kept.moves, warp.gamma)
     return ops.swapaxes(alignment, 1, 2) if flipped else alignment
 
 
@@ -238,11 +238,6 @@ def _forth(
     values = (ops.where(counted, x, 0.0) for x in (value, *expected))
     values = tuple(ops.where(legal, x, float("nan")) for x in values)
     return values, _Kept(way, ends, counted & legal & ~ops.isinf(value))
-
-
-def _back(warp: Warp, kept: _Kept) -> list[Tensor]:
-    """Return how likely each cell is met, and the gradient of each penalty: (B, T, S) each."""
-    return backend.align_back(kept.way, kept.ends, kept.moves, warp.gamma)
 
 
 def _inside(warp: Warp, height: Any, width: Any, rows: Tensor, columns: Tensor) -> Tensor:
